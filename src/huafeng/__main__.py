@@ -1,0 +1,5 @@
+"""`python -m huafeng` is the command `huafeng`."""
+
+from huafeng.cli import main
+
+main()

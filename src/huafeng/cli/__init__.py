@@ -1,0 +1,74 @@
+"""The command line: `huafeng VERB ...`, one file a verb.
+
+This package imports typer and nothing heavier; each verb imports what it needs when it is run, so that `--help` answers
+at once. Exit codes: 0 all done, 1 partly failed (or the engine did, or there is a bug), 2 the user's mistake, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from huafeng import __version__
+from huafeng.cli import apply, cube, styles
+from huafeng.cli.report import error_line
+from huafeng.errors import UserError
+
+# typer has its own copy of click since 0.20 or uses the package; either way BadParameter's grandparent is ClickException
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="huafeng",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("apply")(apply.apply)
+app.command("styles")(styles.styles)
+app.command("cube")(cube.cube)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"huafeng {__version__}")
+        raise typer.Exit()
+
+
+@app.callback(
+    epilog="Start here:  [bold]huafeng apply monet holiday.jpg[/bold]    More on a command:  huafeng COMMAND --help"
+)
+def huafeng(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Huafeng 画风 gives your photos a painter's hand or a photographer's colours, on this computer."""
+
+
+def main() -> NoReturn:
+    """The console script `huafeng`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; errors become one sentence on stderr and the exit code that is returned."""
+    try:
+        code = typer.main.get_command(app)(list(arguments) or ["--help"], "huafeng", standalone_mode=False)
+    except _UsageError as error:
+        typer.echo(error_line(error.format_message()), err=True)  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("Stopped.", err=True)
+        return 130
+    except Exception as error:
+        typer.echo(error_line(error), err=True)
+        return 2 if isinstance(error, UserError) else 1
+    return code if isinstance(code, int) else 0

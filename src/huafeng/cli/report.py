@@ -1,0 +1,38 @@
+"""What the verbs say, and to whom: results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from huafeng.errors import HuafengError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPED_COLUMNS = 160  # rich takes 80 where there is no terminal, and would break paths
+
+
+def reason(error: BaseException) -> str:
+    """One sentence for the user: our own errors have it, others are told as what they are."""
+    if isinstance(error, HuafengError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "This computer's memory is too small for it: make the photo smaller, or work on fewer at once (--jobs 1)."
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"This is a bug in Huafeng, please report it ({type(error).__name__}: {first})."
+
+
+def error_line(error: BaseException | str) -> str:
+    """The last line of a run that failed."""
+    return f"Error: {error if isinstance(error, str) else reason(error)}"
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that takes texts as they are, never as markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_COLUMNS
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)

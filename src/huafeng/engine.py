@@ -1,0 +1,59 @@
+"""The one seam to onnxruntime: sessions with our settings, its errors as ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from huafeng.errors import EngineError
+from huafeng.pixels import F32
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by onnxruntime when it is imported
+try:
+    import onnxruntime
+except ImportError as error:
+    raise EngineError(
+        'Art styles need onnxruntime: pip install "huafeng[cpu]", or "huafeng[gpu]" for an NVIDIA card.'
+    ) from error
+
+
+class Session:
+    """A graph ready to run; `run` may be called from several threads."""
+
+    def __init__(self, graph: bytes, weights: Mapping[str, F32], *, threads: int) -> None:
+        """Open `graph` (an onnx model whose weights are declared external) with the weights that it names."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # without these, idle workers spin on a core that other photos of a folder could use
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
+        try:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in self._weights.values()]
+            options.add_external_initializers(list(self._weights), values)
+            providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available_providers()]
+            self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
+        except Exception as error:  # onnxruntime's exception classes share no public base
+            raise EngineError(f"onnxruntime cannot open the generator: {first_line(error)}") from error
+        self.outputs: list[str] = [o.name for o in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, F32]) -> dict[str, F32]:
+        """All outputs by name."""
+        try:
+            found: list[Any] = self._session.run(None, dict(inputs))
+        except Exception as error:
+            raise EngineError(f"onnxruntime failed: {first_line(error)}") from error
+        return dict(zip(self.outputs, found, strict=True))
+
+
+def available_providers() -> list[str]:
+    """Execution providers of the installed onnxruntime, best first."""
+    return list(onnxruntime.get_available_providers())
+
+
+def first_line(error: Exception) -> str:
+    """An exception's first line, for use inside a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

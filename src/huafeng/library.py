@@ -1,0 +1,166 @@
+"""The library: where the styles at hand live, and how they are found by name."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import sys
+import threading
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huafeng.errors import StyleError, StyleNotFound
+from huafeng.style import SUFFIX, Style
+
+BUILT_IN = Path(__file__).parent / "styles"
+BASE_FILE = "base.safetensors"
+_CACHE_STYLES = 64
+
+
+def user_folder() -> Path:
+    """The user's own styles: $HUAFENG_STYLES, or huafeng/styles in the platform's folder for application data."""
+    if own := os.environ.get("HUAFENG_STYLES"):
+        return Path(own)
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data / "huafeng" / "styles"
+
+
+class Entry(NamedTuple):
+    """A style file of the library: its name, its path, and the style, or why it cannot be used."""
+
+    name: str
+    path: Path
+    style: Style | StyleError
+
+
+class Library:
+    """The styles NAME.style in some folders; a name is the file's name. Safe to use from several threads.
+
+    Args:
+        folders: where to look, in this order; None is the built-in styles, then `user_folder()`. Of two files of the
+            same name the first is used. A folder that does not exist has no styles.
+    """
+
+    def __init__(self, folders: Sequence[Path] | None = None) -> None:
+        self.folders = (BUILT_IN, user_folder()) if folders is None else tuple(Path(folder) for folder in folders)
+        self._lock = threading.Lock()
+        self._styles: dict[Path, tuple[tuple[int, int], Style]] = {}
+        self._base_sha256: str | None = None
+
+    def names(self) -> list[str]:
+        """The names of all styles, sorted within each folder, the built-in ones first; damaged files among them."""
+        return [path.stem for path in self._files().values()]
+
+    def entries(self) -> Iterator[Entry]:
+        """All styles with their paths, in the order of `names`; a damaged file comes with its StyleError."""
+        for path in self._files().values():
+            try:
+                yield Entry(path.stem, path, self._load(path))
+            except StyleError as error:
+                yield Entry(path.stem, path, error)
+
+    def get(self, name_or_path: str | Path) -> Style:
+        """The style of that name (upper and lower case are the same), title in English or Chinese, or path.
+
+        What has a separator in it or ends with ".style" is a path, and may lie outside the library's folders.
+
+        Raises:
+            StyleNotFound: there is no such style; the nearest name is told.
+            StyleError: the file is damaged, foreign or newer.
+        """
+        text = str(name_or_path)
+        if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.lower().endswith(SUFFIX):
+            return self._load(Path(name_or_path))
+        wanted = _key(text)
+        files = self._files()
+        if wanted in files:
+            return self._load(files[wanted])
+        titles: dict[str, Style] = {}
+        for entry in self.entries():
+            if isinstance(entry.style, Style):
+                for title in (entry.style.card.title_en, entry.style.card.title_zh):
+                    titles.setdefault(_key(title), entry.style)
+        if wanted and wanted in titles:
+            return titles[wanted]
+        near = difflib.get_close_matches(wanted, [*files, *titles], n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise StyleNotFound(f"There is no style {text!r}: {hint}'huafeng styles' lists all of them.")
+
+    def base_path(self) -> Path:
+        """The file of the base generator that all art styles share.
+
+        Raises:
+            StyleError: none of the folders has it.
+        """
+        for folder in self.folders:
+            if (folder / BASE_FILE).is_file():
+                return folder / BASE_FILE
+        raise StyleError(f"The base generator {BASE_FILE} is missing: install Huafeng again.")
+
+    def base_sha256(self) -> str:
+        """The sha256 of the base generator's file, 64 lowercase hex digits, computed once.
+
+        Raises:
+            StyleError: the file is missing or cannot be read.
+        """
+        if self._base_sha256 is None:
+            path = self.base_path()
+            try:
+                with path.open("rb") as file:
+                    self._base_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise StyleError(f"{path}: The base generator cannot be read ({error.strerror}).") from error
+        return self._base_sha256
+
+    def _files(self) -> dict[str, Path]:
+        """Key of the name -> style file, in the order of `names`."""
+        found: dict[str, Path] = {}
+        for folder in self.folders:
+            try:
+                paths = sorted(folder.iterdir())
+            except OSError:  # a folder that is missing or closed to us has no styles for us
+                continue
+            for path in paths:
+                if path.suffix.lower() == SUFFIX and not path.name.startswith("."):
+                    found.setdefault(_key(path.stem), path)
+        return found
+
+    def _load(self, path: Path) -> Style:
+        """The style in the file, read anew only when the file has changed."""
+        place = path.absolute()  # the working folder may change
+        try:
+            status = place.stat()
+        except FileNotFoundError:
+            raise StyleNotFound(f"There is no style file {path}{self._known_as(path)}.") from None
+        except (OSError, ValueError) as error:
+            raise StyleError(f"The style file {str(path)!r} cannot be read ({error}).") from error
+        stamp = (status.st_mtime_ns, status.st_size)
+        with self._lock:
+            kept = self._styles.get(place)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        style = Style.load(path)
+        with self._lock:
+            self._styles.pop(place, None)
+            self._styles[place] = (stamp, style)
+            if len(self._styles) > _CACHE_STYLES:
+                del self._styles[next(iter(self._styles))]  # the one that was read the longest ago
+        return style
+
+    def _known_as(self, path: Path) -> str:
+        """A hint for who types the file's name where the style's name would do."""
+        known = self._files().get(_key(path.stem))
+        return f", but there is a style {known.stem!r}" if known and path.name == str(path) else ""
+
+
+def _key(text: str) -> str:
+    """What names are compared by: neither case nor the file system's way of writing accents matters."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()

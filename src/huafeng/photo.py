@@ -1,0 +1,159 @@
+"""A photo: upright sRGB pixels, and what is needed to write the result the way that the photo came."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self, Unpack
+
+import numpy as np
+
+from huafeng.errors import PhotoError
+from huafeng.files import check_output, write_whole
+from huafeng.photo_decode import Limits, Source, decode, too_many_bytes
+from huafeng.photo_encode import EncodeOptions, Profile, encode, format_of
+from huafeng.pixels import U8
+
+__all__ = ["DEFAULT_LIMITS", "EncodeOptions", "Limits", "Photo", "Source"]
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo in memory.
+
+    pixels: uint8 [H, W, 3], sRGB, upright, C-contiguous, read-only.
+    alpha: uint8 [H, W], straight (not multiplied into the colours), 255 = opaque, read-only; None if there is none.
+    source: what the file said that is worth keeping.
+
+    Arrays that are passed in are not copied where they have this layout already: do not change them afterwards.
+    """
+
+    pixels: U8
+    alpha: U8 | None = None
+    source: Source = field(default_factory=Source)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", _checked(self.pixels, "pixels", (3,)))
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", _checked(self.alpha, "alpha", ()))
+            if self.alpha.shape != self.pixels.shape[:2]:
+                raise PhotoError(f"alpha {self.alpha.shape} does not fit pixels {self.pixels.shape}.")
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Self:
+        """Read a JPEG, PNG, WebP, AVIF, TIFF (its first page) or HEIC file (with the extra `heic`).
+
+        The picture is turned upright and converted from its colour profile to sRGB (relative colorimetric, black point
+        compensation; a broken profile counts as none, CMYK without one is converted plainly). 16-bit colours are
+        rounded to 8 bit; grey floats are taken as 0..1.
+
+        Raises:
+            PhotoError: not there, not readable, too large, animated, cut off, damaged or not such an image.
+        """
+        path = Path(path)
+        try:
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise PhotoError(f"{path} is a folder: give the name of a photo in it.")
+            if not stat.S_ISREG(status.st_mode):
+                raise PhotoError(f"{path} is not a file.")
+            if status.st_size > limits.max_bytes:
+                raise too_many_bytes(str(path), status.st_size, limits)
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise PhotoError(f"There is no file {path}.") from error
+        except PermissionError as error:
+            raise PhotoError(f"{path} may not be read by you: change its permissions.") from error
+        except (OSError, ValueError) as error:
+            raise PhotoError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+        return cls(*decode(data, str(path), limits))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Self:
+        """Like `open`, for the bytes of a file."""
+        return cls(*decode(data, "The picture", limits))
+
+    @classmethod
+    def from_array(cls, pixels: U8, alpha: U8 | None = None) -> Self:
+        """A photo of pixels uint8 [H, W, 3] in sRGB and alpha uint8 [H, W]; PhotoError if they are anything else."""
+        return cls(pixels, alpha)
+
+    def with_pixels(self, pixels: U8) -> Self:
+        """The same photo with other pixels uint8 [H, W, 3] of the same size; PhotoError if they are anything else."""
+        pixels = _checked(pixels, "pixels", (3,))
+        if pixels.shape != self.pixels.shape:
+            raise PhotoError(f"The new pixels {pixels.shape} must have the photo's size {self.pixels.shape}.")
+        return replace(self, pixels=pixels)
+
+    def to_bytes(
+        self,
+        format: str | None = None,
+        *,
+        quality: int | None = None,
+        subsampling: str | None = None,
+        lossless: bool = False,
+        keep_gps: bool = False,
+        profile: Profile = "srgb",
+    ) -> bytes:
+        """The photo as a file's bytes.
+
+        EXIF comes along, with orientation 1 and without thumbnail, maker note and (unless `keep_gps`) GPS; XMP does
+        not, as it may say the place as well. An sRGB profile is embedded if the source had a profile. JPEG has no
+        alpha: the photo is laid on white. An EXIF too long for a JPEG (64 KB) is left out.
+
+        An option that a format does not have is ignored, so that one set of options serves a mixed folder.
+
+        Args:
+            format: JPEG, PNG, WEBP, AVIF or TIFF; None: the source's (JPEG for a HEIC, PNG for an array).
+            quality: 1..100, for JPEG, WebP and AVIF; None: a JPEG source's own quantisation tables for a JPEG, else
+                92 (JPEG), 90 (WebP), 80 (AVIF).
+            subsampling: of colour, "4:4:4", "4:2:2" or "4:2:0", for JPEG and AVIF; None: a JPEG source's for a JPEG,
+                else 4:2:0.
+            lossless: for WebP.
+            keep_gps: keep the place where the photo was taken.
+            profile: "srgb", or "source": convert back to the source's RGB profile and embed it (sRGB where the source
+                was grey, CMYK, or its profile can only be read from).
+
+        Raises:
+            PhotoError: an unknown format, an option out of range, or more pixels a side than the format holds.
+        """
+        return encode(
+            self.pixels,
+            self.alpha,
+            self.source,
+            format,
+            quality=quality,
+            subsampling=subsampling,
+            lossless=lossless,
+            keep_gps=keep_gps,
+            profile=profile,
+        )
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False, **options: Unpack[EncodeOptions]) -> None:
+        """Write the photo, whole or not at all, in the format that the suffix says; options as for `to_bytes`.
+
+        Raises:
+            PhotoError: an unknown suffix, or as for `to_bytes`.
+            OutputError: the file exists (without `force`), its folder is not writable, or the disk is full.
+        """
+        path = Path(path)
+        format = format_of(path)
+        check_output(path, force)
+        write_whole(path, self.to_bytes(format, **options), force=force)
+
+
+def _checked(array: U8, name: str, channels: tuple[int, ...]) -> U8:
+    """A read-only, C-contiguous view of a uint8 array [H, W, *channels]."""
+    sound = isinstance(array, np.ndarray) and array.dtype == np.uint8
+    if not sound or array.ndim != 2 + len(channels) or array.shape[2:] != channels or array.size == 0:
+        what = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise PhotoError(
+            f"{name} must be a uint8 array [H, W{', 3' if channels else ''}] of at least 1 x 1, not {what}."
+        )
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,143 @@
+"""sRGB pixels -> the bytes of a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+from PIL import Image
+
+from huafeng import exif, icc
+from huafeng.errors import PhotoError
+from huafeng.photo_decode import Source
+from huafeng.photo_tiff import write_tiff
+from huafeng.pixels import U8
+
+Profile = Literal["srgb", "source"]
+
+_FORMATS = {
+    "jpg": "JPEG",
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WEBP",
+    "avif": "AVIF",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+}
+_KNOWN = ", ".join(f".{suffix}" for suffix in _FORMATS)
+_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
+_QUALITY = {"JPEG": 92, "WEBP": 90, "AVIF": 80}
+_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+_JPEG_MAX_EXIF = 65533  # what one JPEG marker holds
+
+
+class EncodeOptions(TypedDict, total=False):
+    """The options of Photo.to_bytes and Photo.save, said at Photo.to_bytes."""
+
+    quality: int | None
+    subsampling: str | None
+    lossless: bool
+    keep_gps: bool
+    profile: Profile
+
+
+def format_of(path: Path) -> str:
+    """JPEG, PNG, WEBP, AVIF or TIFF, by the suffix; PhotoError for any other."""
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix in {"heic", "heif"}:
+        raise PhotoError(f"{path} cannot be written, as Huafeng only reads HEIC: write .jpg, .png or .avif instead.")
+    if suffix not in _FORMATS:
+        raise PhotoError(f"{path} does not say which format to write: let its name end in one of {_KNOWN}.")
+    return _FORMATS[suffix]
+
+
+def encode(
+    pixels: U8,
+    alpha: U8 | None,
+    source: Source,
+    format: str | None,
+    *,
+    quality: int | None,
+    subsampling: str | None,
+    lossless: bool,
+    keep_gps: bool,
+    profile: Profile,
+) -> bytes:
+    """What Photo.to_bytes says."""
+    format = _checked_format(format, source)
+    if quality is not None and not 1 <= quality <= 100:
+        raise PhotoError(f"The quality must be from 1 to 100, not {quality}.")
+    if subsampling is not None and subsampling not in _SUBSAMPLINGS:
+        raise PhotoError(f"The subsampling must be one of {', '.join(_SUBSAMPLINGS)}, not {subsampling}.")
+    if profile not in ("srgb", "source"):
+        raise PhotoError(f"The profile must be srgb or source, not {profile}.")
+    height, width = pixels.shape[:2]
+    longest = _LONGEST_SIDE.get(format)
+    if longest is not None and max(width, height) > longest:
+        raise PhotoError(
+            f"{format} holds {longest:,} pixels a side at most, and the photo has {width:,} x {height:,}: write PNG."
+        )
+
+    options: dict[str, Any] = {}
+    if format == "JPEG":
+        options = _jpeg_options(source, quality, subsampling)
+    elif format == "WEBP":
+        options = {"quality": quality or _QUALITY[format], "lossless": lossless, "exact": lossless}
+    elif format == "AVIF":
+        options = {"quality": quality or _QUALITY[format], "subsampling": subsampling or "4:2:0"}
+    if source.exif is not None:
+        kept = source.exif if keep_gps else exif.without_gps(source.exif)
+        if format != "JPEG" or len(kept) <= _JPEG_MAX_EXIF:
+            options["exif"] = kept
+
+    try:
+        image = Image.fromarray(pixels)
+        if source.icc is not None:
+            options["icc_profile"] = _to_profile(image, source.icc) if profile == "source" else icc.srgb_profile()
+        if format == "TIFF":
+            return write_tiff(np.asarray(image), alpha, options.get("exif"), options.get("icc_profile"))
+        if alpha is not None:
+            image = _with_alpha(image, Image.fromarray(alpha), flat=format == "JPEG")
+        out = io.BytesIO()
+        image.save(out, format, **options)
+    except Exception as error:  # encoders, too, raise almost anything
+        raise PhotoError(f"The photo cannot be written as {format} ({error}): try another format.") from error
+    return out.getvalue()
+
+
+def _checked_format(format: str | None, source: Source) -> str:
+    if format is None:
+        return "JPEG" if source.format == "HEIC" else source.format or "PNG"
+    known = _FORMATS.get(format.lower())
+    if known is None:
+        raise PhotoError(f"Huafeng does not write {format}: choose JPEG, PNG, WEBP, AVIF or TIFF.")
+    return known
+
+
+def _jpeg_options(source: Source, quality: int | None, subsampling: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"subsampling": subsampling or source.subsampling or "4:2:0"}
+    if quality is None and source.qtables is not None:
+        return options | {"qtables": [list(table) for table in source.qtables]}
+    return options | {"quality": quality or _QUALITY["JPEG"]}
+
+
+def _to_profile(image: Image.Image, profile: bytes) -> bytes:
+    """Convert `image` in place to `profile` and return it; where that cannot be, leave sRGB and return its profile."""
+    try:
+        transform = icc.from_srgb(profile)
+    except icc.ProfileError:
+        return icc.srgb_profile()
+    if transform is not None:
+        transform.apply_in_place(image)
+    return profile
+
+
+def _with_alpha(image: Image.Image, alpha: Image.Image, *, flat: bool) -> Image.Image:
+    if not flat:
+        image.putalpha(alpha)
+        return image
+    page = Image.new("RGB", image.size, "white")
+    page.paste(image, mask=alpha)
+    return page

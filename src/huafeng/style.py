@@ -1,0 +1,428 @@
+"""The style file: load, check, save; mixing the codes of several styles.
+
+NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON object:
+
+    {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
+
+Its tensors are `lut` (look), or `code` and any `delta.*` (art), as float16 or float32, and perhaps `thumbnail`: the
+bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it and never executes anything.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import reprlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import date
+from numbers import Real
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.numpy
+from PIL import Image
+
+from huafeng.errors import StyleError
+from huafeng.files import write_whole
+from huafeng.pixels import F32, Array
+
+FORMAT_VERSION = 1
+SUFFIX = ".style"
+MAX_FILE_BYTES = 32 * 2**20
+MAX_HEADER_BYTES = 2**20
+MAX_THUMBNAIL_BYTES = 100_000
+MAX_THUMBNAIL_SIDE = 1024  # px
+MAX_TEXT_CHARS = 2000
+MAX_SCORES = 100
+
+_METADATA_KEY = "huafeng"
+_THUMBNAIL = "thumbnail"
+_FLOAT16_TOLERANCE = 1 / 2048
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a title must not steer the terminal that shows it
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def check_name(name: object) -> None:
+    """Refuse what cannot be a style's name.
+
+    A name is 1 to 64 lowercase letters (of any script), digits and hyphens, and does not begin with a hyphen: it
+    must do as a file name, on a command line and in "monet:2+ink:1".
+
+    Raises:
+        StyleError: it is not such a name.
+    """
+    if (
+        not isinstance(name, str)
+        or not 1 <= len(name) <= 64
+        or name.startswith("-")
+        or not all(letter.isalnum() or letter == "-" for letter in name)
+        or name != unicodedata.normalize("NFKC", name).lower()
+    ):
+        raise StyleError(
+            f"{_shown(name)} is not a style name: it takes 1 to 64 lowercase letters, digits and hyphens, "
+            "and a hyphen is not the first."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What people should know about a style. Texts are one line of at most 2000 characters.
+
+    Args:
+        title_en: its title in English.
+        title_zh: its title in Chinese.
+        author: who made the style.
+        licence: under which terms it may be used, as an SPDX name where there is one.
+        trained_on: the images it was learned from, and how many.
+        provenance: where those images came from, and by whose consent.
+        date: the day it was made, YYYY-MM-DD.
+        description: a sentence about it.
+        safe_strength: least and greatest strength that look good, both 0..1.
+        scores: figure -> value, with the identity and random baselines among them.
+        base_sha256: sha256 of the base generator that an art style needs, 64 lowercase hex digits.
+
+    Raises:
+        StyleError: a field has the wrong type or value.
+    """
+
+    title_en: str
+    title_zh: str
+    author: str
+    licence: str
+    trained_on: str
+    provenance: str
+    date: str
+    description: str = ""
+    safe_strength: tuple[float, float] = (0.0, 1.0)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    base_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("title_en", "title_zh", "author", "licence", "trained_on", "provenance", "date", "description"):
+            _check_text(name, getattr(self, name))
+        if not _is_day(self.date):
+            raise StyleError(f"The style's date is {_shown(self.date)}, it must be a day such as 2024-12-31.")
+        strength = self.safe_strength
+        if not _is_range(strength):
+            raise StyleError(
+                f"The style's safe_strength is {_shown(strength)}, it must be two numbers in 0..1, rising."
+            )
+        if not isinstance(self.scores, Mapping) or len(self.scores) > MAX_SCORES:
+            raise StyleError(f"The style's scores must be an object of at most {MAX_SCORES} numbers.")
+        for name, value in self.scores.items():
+            _check_text("score name", name)
+            if not _is_finite(value):
+                raise StyleError(f"The style's score {_shown(name)} is {_shown(value)}, it must be a finite number.")
+        sha = self.base_sha256
+        if sha is not None and not (isinstance(sha, str) and _SHA256.fullmatch(sha)):
+            raise StyleError(f"The style's base_sha256 is {_shown(sha)}, it must be 64 lowercase hex digits.")
+        object.__setattr__(self, "safe_strength", (float(strength[0]), float(strength[1])))
+        object.__setattr__(self, "scores", {name: float(value) for name, value in self.scores.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """A style, checked: what exists is valid.
+
+    Args:
+        name: see `check_name`.
+        kind: "look" (colour and tone) or "art" (texture, stroke, shape).
+        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b]. art: "code" [K], 1 <= K <= 1024, and any
+            "delta.*" of any shape. All are finite floats; they become read-only float32.
+        card: what people should know about it; art needs its `base_sha256`.
+        thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
+
+    Raises:
+        StyleError: one of them is not so.
+    """
+
+    name: str
+    kind: Literal["look", "art"]
+    tensors: Mapping[str, Array]
+    card: Card
+    thumbnail: bytes | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.kind not in ("look", "art"):
+            raise StyleError(f"The style's kind is {_shown(self.kind)}, it must be 'look' or 'art'.")
+        tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
+        if self.kind == "look":
+            _check_look(tensors)
+        else:
+            _check_art(tensors)
+            if self.card.base_sha256 is None:
+                raise StyleError("The style is art, but its card has no base_sha256 to tell its base generator by.")
+        if self.thumbnail is not None:
+            _check_thumbnail(self.thumbnail)
+        object.__setattr__(self, "tensors", tensors)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Style:
+        """Read a style file.
+
+        Raises:
+            StyleError: it cannot be read, is too large, cut off, foreign, newer or not valid.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise StyleError(f"{path}: {_TOO_LARGE}")
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)  # it may have grown, and a device has no size
+        except (OSError, ValueError) as error:
+            raise StyleError(f"{path}: The style file cannot be read ({_reason(error)}).") from error
+        try:
+            return cls.from_bytes(data)
+        except StyleError as error:
+            raise StyleError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Style:
+        """The style in the bytes of a style file.
+
+        Raises:
+            StyleError: they are too many, cut off, foreign, newer or not valid.
+        """
+        header = _read_header(data)
+        try:
+            tensors = safetensors.numpy.load(data)
+        except (safetensors.SafetensorError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+            raise StyleError(f"The style file is damaged ({error}).") from error
+        thumbnail = tensors.pop(_THUMBNAIL, None)
+        return cls(
+            name=header["name"],
+            kind=header["kind"],
+            tensors=tensors,
+            card=_read_card(header["card"]),
+            thumbnail=None if thumbnail is None else _thumbnail_bytes(thumbnail),
+        )
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the style file; the same style gives the same bytes.
+
+        A look's table is stored as float16 where that moves no value by more than 1/2048.
+        """
+        header = {
+            "version": FORMAT_VERSION,
+            "kind": self.kind,
+            "name": self.name,
+            "card": vars(self.card),
+        }
+        tensors = {name: _smallest(value) if name == "lut" else value for name, value in self.tensors.items()}
+        if self.thumbnail is not None:
+            tensors[_THUMBNAIL] = np.frombuffer(self.thumbnail, np.uint8)
+        text = json.dumps(header, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        data: bytes = safetensors.numpy.save(tensors, metadata={_METADATA_KEY: text})
+        return data
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the style file, whole or not at all.
+
+        Raises:
+            OutputError: the file exists and `force` is not set, or it cannot be written.
+        """
+        write_whole(Path(path), self.to_bytes(), force=force)
+
+
+def mix_codes(styles: Sequence[tuple[Style, float]]) -> F32:
+    """The weighted mean of the codes of art styles: float32 [K]. `delta.*` tensors take no part.
+
+    Args:
+        styles: styles and weights; weights are finite, at least 0, and not all 0.
+
+    Raises:
+        StyleError: no styles, a look among them, different base generators or code lengths, or weights not allowed.
+    """
+    if not styles:
+        raise StyleError("There are no styles to mix.")
+    first = styles[0][0]
+    total = 0.0
+    for style, weight in styles:
+        if style.kind != "art":
+            raise StyleError(f"The style {style.name!r} is a look, only art styles have codes to mix.")
+        if style.card.base_sha256 != first.card.base_sha256:
+            raise StyleError(f"The styles {first.name!r} and {style.name!r} were made for different base generators.")
+        if style.tensors["code"].shape != first.tensors["code"].shape:
+            raise StyleError(f"The styles {first.name!r} and {style.name!r} have codes of different lengths.")
+        if not _is_finite(weight) or weight < 0:
+            raise StyleError(f"The weight of the style {style.name!r} is {_shown(weight)}, it must be at least 0.")
+        total += weight
+    if not 0 < total < math.inf:
+        raise StyleError("The weights of the styles must not all be 0, and their sum must be finite.")
+    codes = np.stack([style.tensors["code"] for style, _ in styles]).astype(np.float64)
+    shares = np.array([weight / total for _, weight in styles])
+    return (shares @ codes).astype(np.float32)
+
+
+_TOO_LARGE = f"The style file is larger than {MAX_FILE_BYTES // 2**20} MB."
+
+
+def _read_header(data: bytes) -> dict[str, Any]:
+    """Huafeng's own header, found and checked before any other code sees the bytes."""
+    if len(data) > MAX_FILE_BYTES:
+        raise StyleError(_TOO_LARGE)
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > MAX_HEADER_BYTES or data[8:9] not in (b"{", b""):
+        raise StyleError("This is not a style file.")
+    body = len(data) - 8 - length
+    if body < 0:
+        raise StyleError("The style file is cut off.")
+    entries = _json_object(data[8 : 8 + length])
+    metadata = entries.pop("__metadata__", None)
+    text = metadata.get(_METADATA_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise StyleError("This is a safetensors file, but not a Huafeng style.")
+    header = _json_object(text)
+    version = header.get("version")
+    if type(version) is int and version > FORMAT_VERSION:
+        raise StyleError(f"The style was made by a newer Huafeng (format {_shown(version)}): update Huafeng.")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise StyleError(f"The style's format version is {_shown(version)}, it must be {FORMAT_VERSION}.")
+    _check_keys(header, known=("version", "kind", "name", "card"), needed=("kind", "name", "card"))
+    for name, entry in entries.items():
+        if _tensor_end(name, entry) > body:
+            raise StyleError("The style file is cut off.")
+    return header
+
+
+def _json_object(text: str | bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise StyleError(f"The style file is damaged, its header is not JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise StyleError("The style file is damaged, its header is not an object.")
+    return found
+
+
+def _check_keys(given: Mapping[str, Any], *, known: Sequence[str], needed: Sequence[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise StyleError(f"The style's header has an unknown field {_shown(key)}.")
+    for key in needed:
+        if key not in given:
+            raise StyleError(f"The style's header lacks the field {key!r}.")
+
+
+def _tensor_end(name: str, entry: object) -> int:
+    """Where a tensor's bytes end in the body, by the outer header; its type is checked on the way."""
+    if not isinstance(entry, dict):
+        raise StyleError(f"The style file is damaged, its tensor {_shown(name)} is not described by an object.")
+    allowed = ("U8",) if name == _THUMBNAIL else ("F16", "F32")
+    if entry.get("dtype") not in allowed:
+        kind = _shown(entry.get("dtype"))
+        raise StyleError(f"The style's tensor {_shown(name)} is of type {kind}, it must be {' or '.join(allowed)}.")
+    match entry.get("data_offsets"):
+        case [int(), int(end)]:
+            return end
+    raise StyleError(f"The style file is damaged, its tensor {_shown(name)} has no place.")
+
+
+def _read_card(given: object) -> Card:
+    if not isinstance(given, dict):
+        raise StyleError(f"The style's card is {_shown(given)}, it must be an object.")
+    known = [entry.name for entry in fields(Card)]
+    needed = [entry.name for entry in fields(Card) if entry.default is MISSING and entry.default_factory is MISSING]
+    _check_keys(given, known=known, needed=needed)
+    return Card(**given)
+
+
+def _thumbnail_bytes(tensor: Array) -> bytes:
+    if tensor.dtype != np.uint8 or tensor.ndim != 1:
+        raise StyleError("The style's thumbnail must be stored as one row of bytes.")
+    return tensor.tobytes()
+
+
+def _checked_tensor(name: str, value: object) -> F32:
+    if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
+        raise StyleError(f"The style's tensor {_shown(name)} must be an array of floats.")
+    with np.errstate(over="ignore"):
+        tensor = np.array(value, np.float32, order="C")
+    if not np.isfinite(tensor).all():
+        raise StyleError(f"The style's tensor {_shown(name)} holds a NaN or an infinite value.")
+    tensor.setflags(write=False)
+    return tensor
+
+
+def _check_look(tensors: Mapping[str, F32]) -> None:
+    if tensors.keys() != {"lut"}:
+        raise StyleError(f"The style is a look and must hold one tensor, 'lut', but it holds {_listed(tensors)}.")
+    shape = tensors["lut"].shape
+    size = shape[0] if shape else 0
+    if shape != (size, size, size, 3) or not 2 <= size <= 129:
+        raise StyleError(f"The style's 'lut' has the shape {_shown(shape)}, it must be N, N, N, 3 with N in 2..129.")
+
+
+def _check_art(tensors: Mapping[str, F32]) -> None:
+    others = [name for name in tensors if name != "code" and not name.startswith("delta.")]
+    if "code" not in tensors or others:
+        raise StyleError(
+            f"The style is art and must hold 'code' and nothing else but 'delta.*', but it holds {_listed(tensors)}."
+        )
+    shape = tensors["code"].shape
+    if len(shape) != 1 or not 1 <= shape[0] <= 1024:
+        raise StyleError(f"The style's 'code' has the shape {_shown(shape)}, it must be one row of 1 to 1024 numbers.")
+
+
+def _listed(tensors: Mapping[str, F32]) -> str:
+    return _shown(sorted(tensors)) if tensors else "none"
+
+
+def _check_thumbnail(data: object) -> None:
+    if not isinstance(data, bytes) or len(data) > MAX_THUMBNAIL_BYTES:
+        raise StyleError(f"The style's thumbnail must be at most {MAX_THUMBNAIL_BYTES // 1000} kB of bytes.")
+    try:
+        with Image.open(io.BytesIO(data), formats=("WEBP", "JPEG", "PNG")) as image:
+            size = image.size
+            if max(size) <= MAX_THUMBNAIL_SIDE:
+                image.load()
+    except Exception as error:  # hostile bytes make the decoders raise almost anything
+        raise StyleError("The style's thumbnail is not a WebP, JPEG or PNG image.") from error
+    if max(size) > MAX_THUMBNAIL_SIDE:
+        raise StyleError(f"The style's thumbnail is larger than {MAX_THUMBNAIL_SIDE} px a side.")
+
+
+def _smallest(lut: F32) -> Array:
+    with np.errstate(over="ignore"):
+        half = lut.astype(np.float16)
+    return half if np.abs(half - lut).max() <= _FLOAT16_TOLERANCE else lut
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARS or _CONTROL.search(value):
+        raise StyleError(f"The style's {name} is {_shown(value)}, it must be one line of at most 2000 characters.")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int beyond any float
+        return False
+
+
+def _is_range(value: object) -> bool:
+    """Two numbers in 0..1, the first not greater than the second."""
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_finite(end) for end in value):
+        return False
+    return bool(0 <= value[0] <= value[1] <= 1)
+
+
+def _shown(value: object) -> str:
+    return reprlib.repr(value)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

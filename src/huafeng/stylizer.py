@@ -1,0 +1,104 @@
+"""One photo end to end: art first, then look, then the blend with the untouched photo."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from huafeng.edit import Edit
+from huafeng.errors import StyleError
+from huafeng.fullsize import enlarge, keep_colors
+from huafeng.library import Library
+from huafeng.look import Lut, apply_lut
+from huafeng.photo import Photo
+from huafeng.pixels import U8, blend, resize
+from huafeng.region import region_mask
+from huafeng.style import Style, mix_codes
+
+if TYPE_CHECKING:
+    from huafeng.art import Generator
+
+WORKING_PX = 1080  # short side at which strokes are drawn, for stroke size 1
+SMALLEST_PX = 64  # a smaller working size leaves nothing of the photo to recognise
+
+
+class Stylizer:
+    """Applies edits to photos. One object serves several threads; make it once, it keeps the generator open.
+
+    Args:
+        library: where styles come from; by default the built-in ones and the user's own.
+        threads: cores for one photo; by default all.
+    """
+
+    def __init__(self, library: Library | None = None, *, threads: int | None = None) -> None:
+        self.library = library or Library()
+        self.threads = threads or os.cpu_count() or 1
+        self._generator: Generator | None = None
+        self._lock = threading.Lock()
+
+    def apply(self, photo: Photo, edit: Edit) -> Photo:
+        """The photo with the edit applied, in the same size, alpha and source kept.
+
+        Strength 0 returns the photo's own pixels. Where arts and looks are mixed in one edit, the weights compare arts with
+        arts and looks with looks: the arts are painted as one, the looks are graded as one, over it.
+
+        Raises:
+            StyleError: a style is missing, damaged, or made for another base generator.
+            RegionError: the mask cannot be used.
+            EngineError: onnxruntime is missing or fails.
+        """
+        styles = [(self.library.get(name), share) for name, share in edit.weights.items() if share > 0]
+        height, width = photo.pixels.shape[:2]
+        amount: float | U8 = edit.strength
+        if edit.region is not None:
+            mask = region_mask(edit.region, width, height)
+            amount = np.rint(mask * np.float32(edit.strength)).astype(np.uint8)
+        if edit.strength == 0:
+            return photo
+        arts = [(style, share) for style, share in styles if style.kind == "art"]
+        looks = [(style, share) for style, share in styles if style.kind == "look"]
+        styled = photo.pixels
+        if arts:
+            styled = self._paint(styled, arts, edit)
+        if looks:
+            luts = [Lut(style.tensors["lut"]) for style, _ in looks]
+            lut = Lut.mixed([share for _, share in looks], luts)
+            styled = apply_lut(styled, lut, threads=self.threads)
+        if edit.keep_colors:
+            styled = keep_colors(styled, photo.pixels, threads=self.threads)
+        return photo.with_pixels(blend(photo.pixels, styled, amount))
+
+    def _paint(self, pixels: U8, arts: list[tuple[Style, float]], edit: Edit) -> U8:
+        generator = self.generator()
+        for style, _ in arts:
+            if style.card.base_sha256 != generator.sha256:
+                raise StyleError(
+                    f"The style {style.name!r} was made for another base generator: "
+                    "get a version of it that fits this version of Huafeng."
+                )
+        working = resize(pixels, *working_size(pixels.shape[1], pixels.shape[0], edit.stroke))
+        painted = generator.paint(working, mix_codes(arts))
+        return enlarge(painted, pixels, working, edit.detail, threads=self.threads)
+
+    def generator(self) -> Generator:
+        """The base generator, opened at the first use."""
+        from huafeng.art import Generator  # looks need no onnxruntime
+
+        with self._lock:
+            if self._generator is None:
+                self._generator = Generator.open(self.library.base_path(), threads=self.threads)
+            return self._generator
+
+
+def working_size(width: int, height: int, stroke: float) -> tuple[int, int]:
+    """Width and height at which a photo of width x height is painted.
+
+    The short side is 1080 px, or the photo's own if that is less, divided by the stroke size: a smaller picture has
+    larger strokes once it is back at full size. The proportions stay, to a pixel.
+    """
+    short = min(width, height)
+    scale = max(min(short, WORKING_PX) / stroke, min(short, SMALLEST_PX)) / short
+    return max(1, round(width * scale)), max(1, round(height * scale))

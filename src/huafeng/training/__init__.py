@@ -1,0 +1,1 @@
+"""Learning a style: needs the extra `train` (torch). The runtime never imports this package."""

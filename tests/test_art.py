@@ -1,0 +1,132 @@
+"""The art runtime: sizes, seams, mixing, and the way back to full size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from huafeng.art import REACH, RIM, STRIDE, Generator, frame, spans
+from huafeng.errors import StyleError
+from huafeng.fullsize import STRIP, enlarge, keep_colors
+from huafeng.library import Library
+from huafeng.pixels import U8, blend, resize
+from huafeng.style import mix_codes
+
+LIBRARY = Library()
+ARTS = ("great-wave", "the-scream", "shipwreck", "starry-night", "monet", "van-gogh", "ink")
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return Generator.open(LIBRARY.base_path(), threads=2)
+
+
+@pytest.fixture(scope="module")
+def code() -> np.ndarray:
+    return LIBRARY.get("the-scream").tensors["code"]
+
+
+@pytest.mark.parametrize("tile_px", [200, 256, 331])
+def test_tiles_equal_the_whole(generator: Generator, code: np.ndarray, astronaut: U8, tile_px: int) -> None:
+    whole = generator.paint(astronaut, code, tile_px=10_000)
+    tiled = generator.paint(astronaut, code, tile_px=tile_px)
+    assert len(list(spans(frame(astronaut).shape[0], tile_px))) > 1
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_statistics_of_another_picture_change_the_result(generator: Generator, code: np.ndarray, astronaut: U8) -> None:
+    dark = (astronaut * 0.3).astype(np.uint8)
+    own = generator.paint(astronaut, code)
+    shared = generator.paint(astronaut, code, statistics=generator.statistics(dark, code))
+    assert np.abs(own.astype(int) - shared).mean() > 3
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (3, 1000), (7, 5), (64, 64), (65, 127), (500, 2000)])
+def test_any_size_comes_back_in_its_size(generator: Generator, code: np.ndarray, height: int, width: int) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    assert generator.paint(photo, code).shape == photo.shape
+
+
+def test_a_code_of_another_length_is_refused(generator: Generator, astronaut: U8) -> None:
+    with pytest.raises(StyleError, match="31 numbers"):
+        generator.paint(astronaut, np.zeros(31, np.float32))
+
+
+@pytest.mark.parametrize("data", [b"", b"not a generator", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_base_is_refused(data: bytes) -> None:
+    with pytest.raises(StyleError, match="damaged"):
+        Generator(data)
+
+
+def test_built_in_styles_are_distinct_pictures(generator: Generator, astronaut: U8) -> None:
+    small = resize(astronaut, 256, 256)
+    results = {name: generator.paint(small, LIBRARY.get(name).tensors["code"]).astype(int) for name in ARTS}
+    for name, result in results.items():
+        assert np.abs(result - small).mean() > 8, f"{name} leaves the photo as it is"
+        for other, compared in results.items():
+            assert name == other or np.abs(result - compared).mean() > 5, f"{name} looks like {other}"
+
+
+def test_mixing_lies_between(generator: Generator, astronaut: U8) -> None:
+    small = resize(astronaut, 192, 192)
+    one, two = LIBRARY.get("great-wave"), LIBRARY.get("the-scream")
+    pure = [generator.paint(small, s.tensors["code"]).astype(int) for s in (one, two)]
+    mixed = generator.paint(small, mix_codes([(one, 0.5), (two, 0.5)]))
+    apart = np.abs(pure[0] - pure[1]).mean()
+    assert all(np.abs(mixed - p).mean() < apart for p in pure)
+    assert np.array_equal(generator.paint(small, mix_codes([(one, 1.0), (two, 0.0)])), pure[0])
+
+
+@pytest.mark.parametrize(("length", "tile"), [(8, 8), (1000, 8), (1120, 1600), (3200, 1600), (5000, 1600)])
+def test_spans_cover_the_length_once(length: int, tile: int) -> None:
+    covered = np.zeros(length, int)
+    for span in spans(length, tile):
+        covered[span.write] += 1
+        assert span.keep.stop - span.keep.start == span.write.stop - span.write.start
+        assert span.read.start + span.keep.start == span.write.start
+        assert span.read.start % STRIDE == 0
+        assert span.read.start == 0 or span.write.start - span.read.start == REACH
+    assert (covered == 1).all()
+
+
+def test_frame_mirrors_and_rounds_up() -> None:
+    photo = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+    framed = frame(photo)
+    assert framed.shape == (56, 64, 3)
+    assert np.array_equal(framed[RIM : RIM + 20, RIM : RIM + 30], photo)
+    assert np.array_equal(framed[RIM - 1], framed[RIM + 1])  # mirrored about the edge pixel
+
+
+def test_enlarging_in_strips_has_no_seams(astronaut: U8) -> None:
+    big = resize(astronaut, 1100, 900)
+    small = resize(astronaut, 300, 245)
+    result = enlarge(small, big, small, 0.0, threads=2)
+    whole = resize(small, 1100, 900)
+    assert big.shape[0] > 3 * STRIP
+    assert np.abs(result.astype(int) - whole).max() <= 4  # Pillow rounds between its two passes
+
+
+def test_detail_brings_the_photo_back(astronaut: U8) -> None:
+    """An identity painter and full detail give the photo's luminance back, up to what counts as noise."""
+    working = resize(astronaut, 256, 256)
+    error = {}
+    for detail in (0.0, 0.5, 1.0):
+        result = enlarge(working, astronaut, working, detail)
+        error[detail] = np.abs(result.astype(int).mean(2) - astronaut.astype(int).mean(2)).mean()
+    assert error[1.0] < 0.5 * error[0.5] + 1 < error[0.0] + 1
+    assert error[1.0] < 2.5
+
+
+def test_keep_colors_keeps_the_chroma_and_takes_the_luminance() -> None:
+    photo = np.full((4, 4, 3), (200, 100, 50), np.uint8)  # Y 124.2, Cb 86.1, Cr 182.1
+    styled = np.full((4, 4, 3), 124, np.uint8)
+    assert np.abs(keep_colors(styled, photo).astype(int) - photo).max() <= 2
+
+
+def test_blend_is_exact_at_its_ends() -> None:
+    under, over = np.full((3, 3, 3), 10, np.uint8), np.full((3, 3, 3), 210, np.uint8)
+    assert np.array_equal(blend(under, over, 0.0), under)
+    assert np.array_equal(blend(under, over, 1.0), over)
+    assert blend(under, over, 0.5)[0, 0, 0] in (110, 111)
+    mask = np.array([[0, 255, 51]] * 3, np.uint8)
+    assert blend(under, over, mask)[0, :, 0].tolist() == [10, 210, 50]
