@@ -1,13 +1,18 @@
-"""Real photos for the tests; they come with scikit-image, nothing is downloaded."""
+"""Real photos for the tests (they come with scikit-image, nothing is downloaded), and the command line."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import skimage.data
 from numpy.typing import NDArray
+
+from huafeng import Card, Style, cli
 
 U8 = NDArray[np.uint8]
 
@@ -46,3 +51,42 @@ def rocket() -> U8:
 def heic_bytes() -> bytes:
     """A HEIC that shows, upright, 24 x 32: blue and red above white and green; stored lying, orientation 6."""
     return (Path(__file__).parent / "data" / "turned.heic").read_bytes()
+
+
+class Ran(NamedTuple):
+    """What a command line did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def styles_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own styles, beside the working folder: the looks `negative` (colours turned round) and `dark`."""
+    folder = tmp_path / "my styles"
+    folder.mkdir()
+    monkeypatch.setenv("HUAFENG_STYLES", str(folder))
+    ramp = np.linspace(0, 1, 5, dtype=np.float32)
+    cube = np.stack(np.meshgrid(ramp, ramp, ramp, indexing="ij"), -1)
+    card = Card(title_en="Negative", title_zh="负片", author="A. Nobody", licence="CC0-1.0", trained_on="nothing",
+                provenance="made by formula", date="2026-01-01", scores={"delta_e": 2.5})  # fmt: skip
+    Style("negative", "look", {"lut": 1 - cube}, card).save(folder / "negative.style")
+    Style("dark", "look", {"lut": cube / 2}, replace(card, title_en="Dark", title_zh="暗")).save(folder / "dark.style")
+    return folder
+
+
+@pytest.fixture
+def huafeng(styles_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line, in this process, in the empty folder tmp_path/"album"."""
+    (tmp_path / "album").mkdir()
+    monkeypatch.chdir(tmp_path / "album")
+
+    def run(*arguments: str) -> Ran:
+        code = cli.run(arguments)
+        return Ran(code, *capsys.readouterr())
+
+    return run

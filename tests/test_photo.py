@@ -401,9 +401,7 @@ def icc_profile(space: bytes, connection: bytes, kind: bytes, tags: dict[bytes, 
     for name, data in tags.items():
         table += name + struct.pack(">II", start + len(body), len(data))
         body += data
-    header = struct.pack(
-        ">I4sI4s4s4s12x4s24x", start + len(body), b"lcms", 0x02100000, kind, space, connection, b"acsp"
-    )
+    header = struct.pack(">I4sI4s4s4s12x4s24x", start + len(body), b"lcms", 0x02100000, kind, space, connection, b"acsp")
     white = struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)  # D50
     return (header + struct.pack(">I", 1) + white).ljust(128, b"\0")[:128] + table + body
 
@@ -427,9 +425,7 @@ def cmyk_profile() -> bytes:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize(
-    ("filed", "seen"), [(RED, GREEN), (GREEN, RED), (BLUE, BLUE), ((200, 100, 50), (100, 200, 50))]
-)
+@pytest.mark.parametrize(("filed", "seen"), [(RED, GREEN), (GREEN, RED), (BLUE, BLUE), ((200, 100, 50), (100, 200, 50))])
 def test_a_profile_is_honoured(format: str, filed: tuple[int, ...], seen: tuple[int, ...]) -> None:
     best: dict[str, dict[str, Any]] = {
         "AVIF": {"quality": 100, "subsampling": "4:4:4"},
@@ -668,9 +664,7 @@ def test_palette_with_transparency(transparency: int | bytes, alpha: list[int]) 
         (16, 2, struct.pack(">6H", 0, 0, 0, 2570, 2570, 2570), struct.pack(">3H", 2570, 2570, 2570), [0, 10], [255, 0]),
     ],
 )
-def test_transparent_colour(
-    depth: int, kind: int, row: bytes, key: bytes, colours: list[int], alpha: list[int]
-) -> None:
+def test_transparent_colour(depth: int, kind: int, row: bytes, key: bytes, colours: list[int], alpha: list[int]) -> None:
     """PNG's tRNS: one colour of an image without alpha is transparent."""
     photo = Photo.from_bytes(png(2, 1, depth, kind, b"\0" + row, (b"tRNS", key)))
     assert photo.pixels[0, :, 0].tolist() == colours
@@ -702,6 +696,15 @@ def test_heic_without_the_extra(heic_bytes: bytes, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(PhotoError, match=r'pip install "huafeng\[heic\]"'):
         Photo.from_bytes(heic_bytes)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_heic_that_would_end_the_process(heic_bytes: bytes, place: int) -> None:
+    """pi-heif 1.4 dies of an item type that is not text."""
+    data = bytearray(heic_bytes)
+    data[data.index(b"Exif") + place] = 0xFF
+    with pytest.raises(PhotoError, match="damaged"):
+        Photo.from_bytes(bytes(data))
 
 
 def test_mpo_is_read_as_the_jpeg_that_it_is(coffee: U8, chelsea: U8) -> None:
@@ -778,9 +781,7 @@ def test_options_out_of_range(chelsea: U8, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("format", "side"), [("JPEG", 65_500), ("WEBP", 16_383), ("AVIF", 65_536)])
 def test_the_longest_side_of_a_format(format: str, side: int) -> None:
-    with pytest.raises(
-        PhotoError, match=f"{side:,} pixels a side at most, and the photo has 1 x {side + 1:,}: write PNG"
-    ):
+    with pytest.raises(PhotoError, match=f"{side:,} pixels a side at most, and the photo has 1 x {side + 1:,}: write PNG"):
         Photo.from_array(plain(RED, 1, side + 1)).to_bytes(format)
     if format != "AVIF":  # its encoder takes seconds for this
         assert Photo.from_bytes(Photo.from_array(plain(RED, 1, side)).to_bytes(format)).pixels.shape == (side, 1, 3)
@@ -914,9 +915,7 @@ def test_a_cut_off_file_is_refused(tmp_path: Path, coffee: U8, heic_bytes: bytes
 )
 def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.jpg").write_bytes(data)
-    with pytest.raises(
-        PhotoError, match=r"x\.jpg is not an image that Huafeng reads \(JPEG, PNG, WebP, AVIF, TIFF, HEIC"
-    ):
+    with pytest.raises(PhotoError, match=r"x\.jpg is not an image that Huafeng reads \(JPEG, PNG, WebP, AVIF, TIFF, HEIC"):
         Photo.open(tmp_path / "x.jpg")
 
 

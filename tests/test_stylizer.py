@@ -79,6 +79,7 @@ def test_alpha_and_size_stay(stylizer: Stylizer, photo: Photo) -> None:
     see_through = Photo.from_array(photo.pixels, alpha)
     result = stylizer.apply(see_through, Edit(parse_styles("monet"), keep_colors=True))
     assert result.pixels.shape == photo.pixels.shape
+    assert result.alpha is not None
     assert np.array_equal(result.alpha, alpha)
 
 

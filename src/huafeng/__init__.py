@@ -1,9 +1,9 @@
 """Huafeng 画风: learns a visual style from images and gives it to your photos.
 
-    from huafeng import Edit, Photo, StyleWeight, Stylizer
+from huafeng import Edit, Photo, StyleWeight, Stylizer
 
-    photo = Photo.open("holiday.jpg")
-    Stylizer().apply(photo, Edit((StyleWeight("monet"),), strength=0.8)).save("holiday-monet.jpg")
+photo = Photo.open("holiday.jpg")
+Stylizer().apply(photo, Edit((StyleWeight("monet"),), strength=0.8)).save("holiday-monet.jpg")
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from safetensors.numpy import load as load_safetensors
 
 from huafeng.engine import Session
 from huafeng.errors import StyleError
-from huafeng.pixels import F32, U8, Array, from_network, resize, to_network
+from huafeng.pixels import F32, U8, Array, resize
 
 STRIDE = 8  # the generator's coarsest grid, px
 REACH = 96  # no output pixel depends on input pixels further away than this, px
@@ -81,10 +81,8 @@ class Generator:
         shrink = min(1.0, (THUMBNAIL / (height * width)) ** 0.5)
         thumbnail = resize(pixels, max(1, round(width * shrink)), max(1, round(height * shrink)))
         norms = {f"{n}.{part}": self._norm(part, n, code) for n in self._layers for part in ("scale", "shift")}
-        found = self._statistics_session.run({"photo": to_network(frame(thumbnail)), **norms})
-        return Statistics(
-            {n: found[f"{n}.mean"] for n in self._layers}, {n: found[f"{n}.variance"] for n in self._layers}
-        )
+        found = self._statistics_session.run({"photo": frame(thumbnail)[None], **norms})
+        return Statistics({n: found[f"{n}.mean"] for n in self._layers}, {n: found[f"{n}.variance"] for n in self._layers})
 
     def picture_session(self, statistics: Statistics, code: F32) -> Session:
         """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma."""
@@ -98,7 +96,7 @@ class Generator:
             weights[f"{layer}.bias"] = np.repeat(bias.ravel(), phases)
         return Session(self._graphs["picture"], weights, threads=self.threads)
 
-    def paint(self, pixels: U8, code: F32, *, statistics: Statistics | None = None, tile_px: int = 1600) -> U8:
+    def paint(self, pixels: U8, code: F32, *, statistics: Statistics | None = None, tile_px: int = 2048) -> U8:
         """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `code` float32 [K].
 
         Larger photos than `tile_px` go through in tiles that overlap by the network's reach: no seams. `statistics`
@@ -112,7 +110,7 @@ class Generator:
         for rows in spans(framed.shape[0], tile_px):
             for columns in spans(framed.shape[1], tile_px):
                 tile = framed[rows.read, columns.read]
-                result = from_network(session.run({"photo": to_network(tile)})["picture"])
+                result = session.run({"photo": np.ascontiguousarray(tile)[None]})["picture"][0]
                 painted[rows.write, columns.write] = result[rows.keep, columns.keep]
         return np.ascontiguousarray(painted[RIM : RIM + pixels.shape[0], RIM : RIM + pixels.shape[1]])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from huafeng.errors import EngineError
-from huafeng.pixels import F32
+from huafeng.pixels import F32, Array
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by onnxruntime when it is imported
 try:
@@ -40,7 +40,7 @@ class Session:
             raise EngineError(f"onnxruntime cannot open the generator: {first_line(error)}") from error
         self.outputs: list[str] = [o.name for o in self._session.get_outputs()]
 
-    def run(self, inputs: Mapping[str, F32]) -> dict[str, F32]:
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
         try:
             found: list[Any] = self._session.run(None, dict(inputs))

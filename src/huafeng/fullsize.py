@@ -7,19 +7,17 @@ The detail is what shrinking took away: the photo's luminance minus that of its 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from huafeng.pixels import U8
+from huafeng.pixels import U8, in_strips
 
 I16 = NDArray[np.int16]
 
 NOISE = 3  # detail up to this many of 255 levels is taken for noise
-STRIP = 256  # rows at a time
+STRIP = 256  # rows at a time, the last strip as well: Pillow orders its two passes by the size, and their rounding differs
 
 
 def enlarge(painted: U8, photo: U8, working: U8, detail: float, *, threads: int = 1) -> U8:
@@ -35,8 +33,7 @@ def enlarge(painted: U8, photo: U8, working: U8, detail: float, *, threads: int 
     result = np.empty_like(photo)
     small, luma = Image.fromarray(painted), Image.fromarray(working).convert("L")
 
-    def strip(top: int) -> None:
-        bottom = min(top + STRIP, height)
+    def strip(top: int, bottom: int) -> None:
         rows = rows_of(small, top, bottom, width, height)
         if detail > 0 and shrunk:
             own = np.asarray(Image.fromarray(photo[top:bottom]).convert("L"), dtype=np.int16)
@@ -47,7 +44,7 @@ def enlarge(painted: U8, photo: U8, working: U8, detail: float, *, threads: int 
         else:
             result[top:bottom] = rows
 
-    in_strips(strip, height, threads)
+    in_strips(strip, height, STRIP, threads)
     return result
 
 
@@ -55,29 +52,13 @@ def keep_colors(styled: U8, photo: U8, *, threads: int = 1) -> U8:
     """The styled picture's luminance with the photo's own colour (YCbCr chroma); both uint8 [H, W, 3]."""
     result = np.empty_like(photo)
 
-    def strip(top: int) -> None:
-        bottom = min(top + STRIP, photo.shape[0])
+    def strip(top: int, bottom: int) -> None:
         luma = Image.fromarray(styled[top:bottom]).convert("L")
         _, blue, red = Image.fromarray(photo[top:bottom]).convert("YCbCr").split()
         result[top:bottom] = np.asarray(Image.merge("YCbCr", (luma, blue, red)).convert("RGB"))
 
-    in_strips(strip, photo.shape[0], threads)
+    in_strips(strip, photo.shape[0], STRIP, threads)
     return result
-
-
-def in_strips(work: Callable[[int], None], height: int, threads: int) -> None:
-    """Call `work(top)` for strips of STRIP rows that cover the height, over threads.
-
-    The last strip reaches back into the one before it rather than being shorter: Pillow chooses the order of its two
-    passes by the size, and their rounding differs.
-    """
-    tops = [min(top, max(0, height - STRIP)) for top in range(0, height, STRIP)]
-    if threads <= 1 or len(tops) == 1:
-        for top in tops:
-            work(top)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, tops))
 
 
 def rows_of(image: Image.Image, top: int, bottom: int, width: int, height: int) -> I16:

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from huafeng.errors import StyleError, StyleNotFound
+from huafeng.lookfile import SUFFIXES as LOOK_SUFFIXES
+from huafeng.lookfile import read_look
 from huafeng.style import SUFFIX, Style
 
 BUILT_IN = Path(__file__).parent / "styles"
 BASE_FILE = "base.safetensors"
+FILE_SUFFIXES = (SUFFIX, *LOOK_SUFFIXES)
 _CACHE_STYLES = 64
 
 
@@ -70,24 +73,33 @@ class Library:
     def get(self, name_or_path: str | Path) -> Style:
         """The style of that name (upper and lower case are the same), title in English or Chinese, or path.
 
-        What has a separator in it or ends with ".style" is a path, and may lie outside the library's folders.
+        What has a separator in it or the suffix of a file is a path, and may lie outside the library's folders: a
+        ".style" file, or a look from elsewhere (".cube", or a HaldCLUT as ".png" or ".tif").
 
         Raises:
             StyleNotFound: there is no such style; the nearest name is told.
             StyleError: the file is damaged, foreign or newer.
         """
+        return self._load(self.path_of(name_or_path))
+
+    def path_of(self, name_or_path: str | Path) -> Path:
+        """The file of the style that `get` finds; a path is given back unread.
+
+        Raises:
+            StyleNotFound: there is no style of that name or title; the nearest name is told.
+        """
         text = str(name_or_path)
-        if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.lower().endswith(SUFFIX):
-            return self._load(Path(name_or_path))
+        if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.lower().endswith(FILE_SUFFIXES):
+            return Path(name_or_path)
         wanted = _key(text)
         files = self._files()
         if wanted in files:
-            return self._load(files[wanted])
-        titles: dict[str, Style] = {}
+            return files[wanted]
+        titles: dict[str, Path] = {}
         for entry in self.entries():
             if isinstance(entry.style, Style):
                 for title in (entry.style.card.title_en, entry.style.card.title_zh):
-                    titles.setdefault(_key(title), entry.style)
+                    titles.setdefault(_key(title), entry.path)
         if wanted and wanted in titles:
             return titles[wanted]
         near = difflib.get_close_matches(wanted, [*files, *titles], n=1)
@@ -147,7 +159,7 @@ class Library:
             kept = self._styles.get(place)
         if kept is not None and kept[0] == stamp:
             return kept[1]
-        style = Style.load(path)
+        style = read_look(path) if path.suffix.lower() in LOOK_SUFFIXES else Style.load(path)
         with self._lock:
             self._styles.pop(place, None)
             self._styles[place] = (stamp, style)

@@ -20,7 +20,7 @@ U32 = NDArray[np.uint32]
 MIN_SIZE, MAX_SIZE = 2, 129
 APPLIED_SIZE = 65  # the largest table that Pillow's Color3DLUT takes
 
-_STRIP_PIXELS = 1 << 18
+_STRIP_PIXELS = 1 << 18  # large beside a table, which Pillow prepares anew for every strip
 _MEMO_PIXELS = 1 << 20  # a smaller photo does not earn back a memo
 _DONE = np.uint32(0xFF000000)  # the fourth byte of a colour that has been through the LUT
 
@@ -138,15 +138,14 @@ def apply_lut(pixels: U8, lut: Lut, *, threads: int) -> U8:
         threads: how many threads share the work; the result does not depend on it.
 
     Returns:
-        uint8 [H, W, 3], new. Needed beside it: up to 20 MB per thread, and from 1 MP on up to 64 MB for the memo.
+        uint8 [H, W, 3], new. Needed beside it: about 8 MB per thread, and from 1 MP on up to 64 MB for the memo.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise ValueError(f"pixels must be uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
     out = np.empty(pixels.shape, np.uint8)
     height, width = pixels.shape[:2]
     cube = _color3dlut(lut)
-    # Pillow prepares the whole table at every call, so a strip has several pixels for each of its nodes.
-    strips = min(height, -(-height * width // max(_STRIP_PIXELS, 4 * lut.size**3)))
+    strips = min(height, -(-height * width // _STRIP_PIXELS))
     memo = np.zeros(1 << 24, "<u4") if height * width >= _MEMO_PIXELS and _colors_repeat(pixels) else None
 
     # A strip is every n-th row: the first strips see the whole photo, and teach the memo most of its colours.

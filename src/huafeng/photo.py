@@ -151,9 +151,7 @@ def _checked(array: U8, name: str, channels: tuple[int, ...]) -> U8:
     sound = isinstance(array, np.ndarray) and array.dtype == np.uint8
     if not sound or array.ndim != 2 + len(channels) or array.shape[2:] != channels or array.size == 0:
         what = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise PhotoError(
-            f"{name} must be a uint8 array [H, W{', 3' if channels else ''}] of at least 1 x 1, not {what}."
-        )
+        raise PhotoError(f"{name} must be a uint8 array [H, W{', 3' if channels else ''}] of at least 1 x 1, not {what}.")
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view

@@ -16,12 +16,23 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from huafeng import exif, icc
 from huafeng.errors import PhotoError
+from huafeng.heic import open_heic
 from huafeng.pixels import U8
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _STRIP_PIXELS = 2**19  # a strip and its copies stay within a core's cache
+
+# Used instead of Image.open, whose size limit is one global number for all users of Pillow in the process; and
+# JpegImageFile reads a phone's MPO (a JPEG with a second picture behind it) as the JPEG that it is.
+_READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "AVIF": AvifImageFile,
+    "TIFF": TiffImageFile,
+}
 
 # EXIF orientation -> how to turn the stored picture upright
 _TURN = {
@@ -78,11 +89,10 @@ def decode(data: bytes, name: str, limits: Limits) -> tuple[U8, U8 | None, Sourc
         raise PhotoError(f"{name} is not an image that Huafeng reads (JPEG, PNG, WebP, AVIF, TIFF, HEIC).")
     if kind == "GIF":
         raise _animated(name)
-    reader = _reader(kind, name)
     try:
         if size := _webp_size(data):
             _check_size(name, size, limits)  # libwebp takes the memory for the picture when it is opened
-        image = reader(io.BytesIO(data))
+        image = open_heic(data, name) if kind == "HEIC" else _READERS[kind](io.BytesIO(data))
         _check_size(name, image.size, limits)
         if kind in {"PNG", "WEBP", "AVIF"} and getattr(image, "is_animated", False):
             raise _animated(name)
@@ -144,28 +154,6 @@ def _kind(data: bytes) -> str | None:
         if data[8:12] in _HEIC_BRANDS:
             return "HEIC"
     return None
-
-
-def _reader(kind: str, name: str) -> Callable[[io.BytesIO], ImageFile.ImageFile]:
-    """The Pillow class for a format.
-
-    Used instead of Image.open, whose size limit is one global number for all users of Pillow in the process; and
-    JpegImageFile reads a phone's MPO (a JPEG with a second picture behind it) as the JPEG that it is.
-    """
-    if kind == "HEIC":
-        try:
-            from pi_heif import HeifImageFile
-        except ImportError as error:
-            raise PhotoError(f'{name} is HEIC, which needs a package more: pip install "huafeng[heic]".') from error
-        reader: Callable[[io.BytesIO], ImageFile.ImageFile] = HeifImageFile
-        return reader
-    return {
-        "JPEG": JpegImageFile,
-        "PNG": PngImageFile,
-        "WEBP": WebPImageFile,
-        "AVIF": AvifImageFile,
-        "TIFF": TiffImageFile,
-    }[kind]
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:

@@ -30,6 +30,7 @@ _KNOWN = ", ".join(f".{suffix}" for suffix in _FORMATS)
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 _QUALITY = {"JPEG": 92, "WEBP": 90, "AVIF": 80}
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+_PNG_LEVEL = 3  # a third of the time of Pillow's 6, for files some 4 % larger
 _JPEG_MAX_EXIF = 65533  # what one JPEG marker holds
 
 
@@ -87,6 +88,8 @@ def encode(
         options = {"quality": quality or _QUALITY[format], "lossless": lossless, "exact": lossless}
     elif format == "AVIF":
         options = {"quality": quality or _QUALITY[format], "subsampling": subsampling or "4:2:0"}
+    elif format == "PNG":
+        options = {"compress_level": _PNG_LEVEL}
     if source.exif is not None:
         kept = source.exif if keep_gps else exif.without_gps(source.exif)
         if format != "JPEG" or len(kept) <= _JPEG_MAX_EXIF:

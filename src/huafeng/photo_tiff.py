@@ -1,4 +1,4 @@
-"""Write a compressed TIFF: Pillow's compressing writer fails on the EXIF directories, its other one does not compress."""
+"""Write a compressed TIFF: Pillow's compressing writer fails on EXIF directories, its other one does not compress."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
 from huafeng.pixels import U8
 
 _STRIP_BYTES = 2**18
+_ZLIB_LEVEL = 3  # a third of the time of the usual 6, for files some 4 % larger
 _ADOBE_DEFLATE, _RGB, _HORIZONTAL_DIFFERENCES, _STRAIGHT_ALPHA, _CHUNKY = 8, 2, 2, 2, 1
 
 
@@ -20,7 +21,7 @@ def write_tiff(pixels: U8, alpha: U8 | None, exif: bytes | None, profile: bytes 
     samples = pixels if alpha is None else np.dstack([pixels, alpha])  # [H, W, C]
     height, width, channels = samples.shape
     rows = max(1, _STRIP_BYTES // (width * channels))
-    strips = [zlib.compress(_differences(samples[top : top + rows])) for top in range(0, height, rows)]
+    strips = [zlib.compress(_differences(samples[top : top + rows]), _ZLIB_LEVEL) for top in range(0, height, rows)]
     sizes = [len(strip) for strip in strips]
 
     tags = TiffImagePlugin.ImageFileDirectory_v2()

@@ -109,9 +109,7 @@ class Card:
             raise StyleError(f"The style's date is {_shown(self.date)}, it must be a day such as 2024-12-31.")
         strength = self.safe_strength
         if not _is_range(strength):
-            raise StyleError(
-                f"The style's safe_strength is {_shown(strength)}, it must be two numbers in 0..1, rising."
-            )
+            raise StyleError(f"The style's safe_strength is {_shown(strength)}, it must be two numbers in 0..1, rising.")
         if not isinstance(self.scores, Mapping) or len(self.scores) > MAX_SCORES:
             raise StyleError(f"The style's scores must be an object of at most {MAX_SCORES} numbers.")
         for name, value in self.scores.items():

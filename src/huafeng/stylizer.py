@@ -69,7 +69,7 @@ class Stylizer:
             styled = apply_lut(styled, lut, threads=self.threads)
         if edit.keep_colors:
             styled = keep_colors(styled, photo.pixels, threads=self.threads)
-        return photo.with_pixels(blend(photo.pixels, styled, amount))
+        return photo.with_pixels(blend(photo.pixels, styled, amount, threads=self.threads))
 
     def _paint(self, pixels: U8, arts: list[tuple[Style, float]], edit: Edit) -> U8:
         generator = self.generator()

@@ -1,7 +1,8 @@
 """The command line: `huafeng VERB ...`, one file a verb.
 
-This package imports typer and nothing heavier; each verb imports what it needs when it is run, so that `--help` answers
-at once. Exit codes: 0 all done, 1 partly failed (or the engine did, or there is a bug), 2 the user's mistake, 130 Ctrl-C.
+This package imports typer and nothing heavier: each verb imports what it needs when it is run, so that `--help`
+answers at once. Exit codes: 0 all done, 1 partly failed (or the engine failed, or there is a bug), 2 the user's
+mistake, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,14 +19,16 @@ from huafeng.cli import apply, cube, styles
 from huafeng.cli.report import error_line
 from huafeng.errors import UserError
 
-# typer has its own copy of click since 0.20 or uses the package; either way BadParameter's grandparent is ClickException
+# newer typers have their own copy of click, older ones use the package; in both, BadParameter's grandparent is its base
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+INTERRUPTED = 130  # what shells give for Ctrl-C
 
 app = typer.Typer(
     name="huafeng",
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich takes 0.1 s to import, half of the time that --help may take
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("apply")(apply.apply)
@@ -39,9 +42,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback(
-    epilog="Start here:  [bold]huafeng apply monet holiday.jpg[/bold]    More on a command:  huafeng COMMAND --help"
-)
+@app.callback(epilog="Start here: huafeng apply monet holiday.jpg")
 def huafeng(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -63,12 +64,20 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = typer.main.get_command(app)(list(arguments) or ["--help"], "huafeng", standalone_mode=False)
     except _UsageError as error:
-        typer.echo(error_line(error.format_message()), err=True)  # type: ignore[attr-defined]
+        typer.echo(error_line(_told(error)), err=True)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("Stopped.", err=True)
-        return 130
+        code = INTERRUPTED
     except Exception as error:
         typer.echo(error_line(error), err=True)
         return 2 if isinstance(error, UserError) else 1
+    if code == INTERRUPTED:  # newer typers make this code of Ctrl-C themselves
+        typer.echo("Stopped.", err=True)
     return code if isinstance(code, int) else 0
+
+
+def _told(error: Any) -> str:
+    """What typer has to say of a wrong command line, and where to read more."""
+    command = error.ctx.command_path if error.ctx else "huafeng"
+    text = error.format_message()
+    return f"{text}{'' if text.endswith(('.', '?')) else '.'} See '{command} --help'."

@@ -15,12 +15,14 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from huafeng.pixels import U8
 from huafeng.training import losses
@@ -61,16 +63,48 @@ def load_works(name: str, spec: dict[str, Any], data: Path) -> Works:
     return Works(name, pictures, bool(spec.get("collection")))
 
 
-@torch.no_grad()
-def target_grams(works: Works, features: SqueezeNet) -> dict[str, Tensor]:
-    """Mean Gram matrix of all works, by layer: [C, C]."""
-    total: dict[str, Tensor] = {}
-    for picture in works.pictures:
-        found = features(to_batch([picture]))
-        for layer in STYLE_LAYERS:
-            g = losses.gram(found[layer])[0] / len(works.pictures)
-            total[layer] = total[layer] + g if layer in total else g
-    return total
+def palette(pictures: Tensor, levels: int = 4) -> Tensor:
+    """[B, 3, H, W] in 0..1 -> square roots of a colour histogram [B, levels^3]: their distance is Hellinger's."""
+    small = F.adaptive_avg_pool2d(pictures, 48).clamp(0, 0.999)
+    bins = (small * levels).long()
+    index = (bins[:, 0] * levels + bins[:, 1]) * levels + bins[:, 2]  # [B, 48, 48]
+    return F.one_hot(index.flatten(1), levels**3).float().mean(1).sqrt()
+
+
+class Targets:
+    """What a style wants: the Gram matrices of those of its works whose colours are nearest to the photo's.
+
+    One mean over a whole collection would ask every picture for every colour that the painter ever used, in blotches.
+    """
+
+    NEAREST = 5
+
+    @torch.no_grad()
+    def __init__(self, works: Works, features: SqueezeNet) -> None:
+        grams: dict[str, list[Tensor]] = {k: [] for k in STYLE_LAYERS}
+        for picture in tqdm(works.pictures, desc=works.name, leave=False):
+            found = features(to_batch([picture]))
+            for k in STYLE_LAYERS:
+                grams[k].append(losses.gram(found[k]).to(torch.bfloat16))
+        self.grams = {k: torch.cat(grams[k]) for k in STYLE_LAYERS}
+        self.palettes = torch.cat([palette(to_batch([picture])) for picture in works.pictures])
+
+    def nearest(self, photo: Tensor) -> Tensor:
+        """Photo [3, H, W] -> indices of the works with the nearest colours, nearest first."""
+        distance = (self.palettes - palette(photo[None])).square().sum(1)
+        return distance.topk(min(self.NEAREST, len(distance)), largest=False).indices
+
+    def gram(self, layer: str, chosen: Tensor) -> Tensor:
+        """Mean Gram matrix [C, C] of the chosen works."""
+        return self.grams[layer][chosen].float().mean(0)
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def channels_last(module: M) -> M:
+    """Weights in the memory layout in which convolutions are fastest here."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class Trainer:
@@ -79,19 +113,18 @@ class Trainer:
     def __init__(self, recipe: dict[str, Any], data: Path, features: Path, seed: int) -> None:
         torch.manual_seed(seed)
         self.recipe, self.rng = recipe, random.Random(seed)
-        self.features = SqueezeNet(features).to(memory_format=torch.channels_last)
+        self.features = channels_last(SqueezeNet(features))
         self.works = [load_works(name, spec, data) for name, spec in recipe["styles"].items()]
         self.collections = torch.tensor([w.collection for w in self.works])
-        grams = [target_grams(w, self.features) for w in self.works]
-        self.grams = {layer: torch.stack([g[layer] for g in grams]) for layer in STYLE_LAYERS}
+        self.targets = [Targets(w, self.features) for w in self.works]
         every = recipe["hold_out_every"]
         paths = [p for f in recipe["photos"] for i, p in enumerate(list_pictures(data / f)) if i % every]
         held = [p for f in recipe["photos"] for i, p in enumerate(list_pictures(data / f)) if not i % every]
-        self.held = [read_picture(p, 384) for p in random.Random(1).sample(held, 6)]
+        self.held = [read_picture(p, 384) for p in random.Random(1).sample(held, min(6, len(held)))]
         photos = [read_picture(p, 384) for p in paths]
         side = recipe["crop_px"] + 2 * MARGIN
         self.photos = batches(photos, recipe["batch"], side, seed, (0.4, 1.0))
-        self.generator = Generator(GeneratorShape()).to(memory_format=torch.channels_last)
+        self.generator = channels_last(Generator(GeneratorShape()))
         self.codes = nn.Parameter(torch.randn(len(self.works), self.generator.shape.code))
         self.discriminator = Discriminator(len(self.works))
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -101,6 +134,7 @@ class Trainer:
         self.steps, self.seconds = 0, 0.0
 
     def state(self) -> dict[str, Any]:
+        """Everything that `load` needs to go on; tensors and plain values only."""
         parts = ("generator", "discriminator", "ema", "g_opt", "d_opt")
         return {p: getattr(self, p).state_dict() for p in parts} | {
             "codes": self.codes.detach(), "ema_codes": self.ema_codes, "steps": self.steps, "seconds": self.seconds,
@@ -108,6 +142,7 @@ class Trainer:
         }  # fmt: skip
 
     def load(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
         for part in ("generator", "discriminator", "ema", "g_opt", "d_opt"):
             getattr(self, part).load_state_dict(state[part])
         self.codes.data.copy_(state["codes"])
@@ -115,6 +150,7 @@ class Trainer:
         self.steps, self.seconds = state["steps"], state["seconds"]
 
     def step(self, progress: float) -> dict[str, float]:
+        """One step of generator and discriminator at `progress` 0..1 of the time; returns the weighted losses."""
         r = self.recipe
         rate = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))) * 0.97 + 0.03
         warm = min(1.0, (self.steps + 1) / 100)
@@ -123,7 +159,7 @@ class Trainer:
         adversarial = r["adversarial"] if progress >= r["adversarial_from"] else 0.0
         drawn = self.collections[style] if adversarial else torch.zeros_like(style, dtype=torch.bool)
 
-        # Generator phase: min content + style + variation + grid - D(G(x, s))
+        # Generator phase: min content + style + variation + flat + grid - D(G(x, s))
         with torch.autocast("cpu", torch.bfloat16):
             made = self.generator(photo, self.codes[style])
         # A random offset: the loss network's strides must not teach the generator a grid of their own phase.
@@ -134,10 +170,16 @@ class Trainer:
             found = self.features(made)
             with torch.no_grad():
                 wanted = self.features(photo, CONTENT_LAYER)[CONTENT_LAYER]
+        chosen = [self.targets[int(s)].nearest(p) for s, p in zip(style, photo, strict=True)]
+        targets = [
+            torch.stack([self.targets[int(s)].gram(k, c) for s, c in zip(style, chosen, strict=True)]) for k in STYLE_LAYERS
+        ]
+        grams = [losses.gram(found[k]) for k in STYLE_LAYERS]
         parts = {
             "content": r["content"] * losses.content_loss(found[CONTENT_LAYER], wanted),
-            "style": r["style"] * sum(losses.style_loss(losses.gram(found[k]), self.grams[k][style]) for k in STYLE_LAYERS) / len(STYLE_LAYERS),
+            "style": r["style"] * sum(map(losses.style_loss, grams, targets)) / len(STYLE_LAYERS),
             "variation": r["total_variation"] * losses.total_variation(made),
+            "flat": r["flat"] * losses.flatness_loss(made, photo),
             "grid": r["grid"] * losses.grid_excess(made),
         }  # fmt: skip
         if drawn.any():
@@ -154,7 +196,8 @@ class Trainer:
         # Discriminator phase: min max(0, 1 - D(work, s)) + max(0, 1 + D(G(x, s)))
         if drawn.any():
             kinds = style[drawn]
-            real = to_batch([self.work_crop(int(s)) for s in kinds])
+            near = [self.rng.choice(c.tolist()) for c, d in zip(chosen, drawn, strict=True) if d]
+            real = to_batch([self.work_crop(int(s), work) for s, work in zip(kinds, near, strict=True)])
             d_loss = losses.hinge_discriminator(
                 self.discriminator(real, kinds), self.discriminator(made[drawn].detach(), kinds)
             )
@@ -172,10 +215,10 @@ class Trainer:
         self.steps += 1
         return {k: float(v.detach()) for k, v in parts.items()}
 
-    def work_crop(self, style: int) -> U8:
+    def work_crop(self, style: int, work: int) -> U8:
         """A random square crop of the recipe's size out of one of the style's works, mirrored half the time."""
         side = self.recipe["crop_px"]
-        picture = self.rng.choice(self.works[style].pictures)
+        picture = self.works[style].pictures[work]
         h, w = picture.shape[:2]
         if min(h, w) < side:
             scale = side / min(h, w)
@@ -201,6 +244,7 @@ class Trainer:
 
 
 def main() -> None:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder that the recipe's paths start from")

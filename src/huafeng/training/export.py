@@ -9,13 +9,14 @@ Both name their weights as external data; `huafeng.art` hands them over when it 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
+from huafeng.pixels import Array
 from huafeng.training.network import Conv, Generator, upsampling_kernel
 
 OPSET = 18
@@ -34,11 +35,11 @@ class GraphWriter:
         self.layers, self.folded = layers, folded
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
-        self.inputs = [helper.make_tensor_value_info("photo", TensorProto.FLOAT, [1, 3, "H", "W"])]
+        self.inputs = [helper.make_tensor_value_info("photo", TensorProto.UINT8, [1, "H", "W", 3])]
         self.outputs: list[onnx.ValueInfoProto] = []
-        self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add one operator; its output has the node's name."""
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
@@ -49,11 +50,13 @@ class GraphWriter:
         self.initializers.append(tensor)
         return name
 
-    def constant(self, name: str, values: np.ndarray) -> str:
+    def constant(self, name: str, values: Array) -> str:
+        """Add a value that is part of the graph."""
         self.initializers.append(onnx.numpy_helper.from_array(values, name))
         return name
 
     def conv(self, name: str, x: str) -> str:
+        """One of the network's `Conv` modules: with its norm, or with it folded in."""
         layer = self.layers[name]
         out, inputs, size = layer.weight.shape[0], layer.weight.shape[1], layer.weight.shape[2]
         kernel = (out * 4 if layer.up else out, inputs, size, size)
@@ -70,6 +73,7 @@ class GraphWriter:
         return self.node("Relu", [y], f"{name}.relu") if layer.relu else y
 
     def norm(self, name: str, x: str, channels: int) -> str:
+        """Live conditional instance normalisation; its mean and variance become outputs of the graph."""
         for part in ("scale", "shift"):
             self.inputs.append(helper.make_tensor_value_info(f"{name}.{part}", TensorProto.FLOAT, [1, channels, 1, 1]))
         mean = self.node("ReduceMean", [x, "axes"], f"{name}.mean", keepdims=1)
@@ -84,13 +88,18 @@ class GraphWriter:
         return self.node("Add", [scaled, f"{name}.shift"], f"{name}.normed")
 
     def block(self, name: str, x: str) -> str:
+        """One of the network's `Block` modules."""
         return self.node("Add", [x, self.conv(f"{name}.second", self.conv(f"{name}.first", x))], f"{name}.sum")
 
     def write(self, blocks: int, half: int) -> bytes:
+        """The whole graph as an onnx model: `Generator.forward`, with `blocks` blocks and `half` channels at 1/2."""
         if not self.folded:
             self.constant("axes", np.array([2, 3], np.int64))
             self.constant("epsilon", np.array(NORM_EPSILON, np.float32))
-        x = self.node("Sub", ["photo", self.constant("grey", np.array(0.5, np.float32))], "centred")
+        # (photo - 128) / 255 in one operator; the network was trained on photo / 255 - 0.5, half a level away
+        level = [self.constant("level", np.array(1 / 255, np.float32)), self.constant("grey", np.array(128, np.uint8))]
+        x = self.node("DequantizeLinear", ["photo", *level], "centred")
+        x = self.node("Transpose", [x], "planes", perm=[0, 3, 1, 2])
         at2 = self.conv("down2", x)
         at4 = self.conv("down4", at2)
         x = self.conv("down8", at4)
@@ -103,12 +112,17 @@ class GraphWriter:
         if self.folded:
             weights = [self.external("last.weight", (12, half, 3, 3)), self.external("last.bias", (12,))]
             x = self.node("Conv", [x, *weights], "last", kernel_shape=[3, 3], pads=[1] * 4)
-            x = self.node("DepthToSpace", [self.node("Sigmoid", [x], "sigmoid")], "shuffled", blocksize=2, mode="CRD")
-            x = self.node("Mul", [x, self.constant("gain", np.array(1.1, np.float32))], "stretched")
-            x = self.node("Sub", [x, self.constant("foot", np.array(0.05, np.float32))], "lowered")
-            limits = [self.constant("black", np.array(0, np.float32)), self.constant("white", np.array(1, np.float32))]
-            self.node("Clip", [x, *limits], "picture")
-            self.outputs.append(helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, "H", "W"]))
+            # squash, clip to 0..255 and round: 255 (1.1 sigmoid(x) - 0.05)
+            x = self.node("Sigmoid", [x], "sigmoid")
+            x = self.node("Sub", [x, self.constant("foot", np.array(0.05 / 1.1, np.float32))], "lowered")
+            step = [
+                self.constant("step", np.array(1 / (255 * 1.1), np.float32)),
+                self.constant("black", np.array(0, np.uint8)),
+            ]
+            x = self.node("QuantizeLinear", [x, *step], "levels")
+            x = self.node("DepthToSpace", [x], "shuffled", blocksize=2, mode="CRD")
+            self.node("Transpose", [x], "picture", perm=[0, 2, 3, 1])
+            self.outputs.append(helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, "H", "W", 3]))
         kind = "picture" if self.folded else "statistics"
         graph = helper.make_graph(self.nodes, kind, self.inputs, self.outputs, self.initializers)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="huafeng")
@@ -116,10 +130,10 @@ class GraphWriter:
         return model.SerializeToString()
 
 
-def base_tensors(generator: Generator) -> dict[str, np.ndarray]:
+def base_tensors(generator: Generator) -> dict[str, Array]:
     """Everything that the base file holds: float16 weights, and the two graphs as uint8."""
     layers = conv_layers(generator)
-    tensors: dict[str, np.ndarray] = {}
+    tensors: dict[str, Array] = {}
 
     def put(name: str, value: Tensor) -> None:
         tensors[name] = value.detach().float().numpy().astype(np.float16)
@@ -137,10 +151,3 @@ def base_tensors(generator: Generator) -> dict[str, np.ndarray]:
         graph = GraphWriter(layers, folded).write(shape.blocks, shape.half)
         tensors[f"graph.{kind}"] = np.frombuffer(graph, np.uint8)
     return tensors
-
-
-def parity(generator: Generator, code: Tensor, photo: Tensor, picture: np.ndarray) -> float:
-    """Largest difference in 0..1 between the trained network's result and the runtime's, both [1, 3, H, W]."""
-    with torch.no_grad():
-        wanted = generator(photo, code)
-    return float(np.abs(wanted.numpy() - picture).max())

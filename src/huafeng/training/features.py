@@ -32,8 +32,9 @@ class SqueezeNet(nn.Module):
                     self.register_buffer(f"{fire}_{part}_{kind}", tensors[f"{fire}.{part}.{kind}"])
 
     def forward(self, picture: Tensor, upto: str = "fire7") -> dict[str, Tensor]:
+        """Features [B, C, h, w] after the ReLU of conv1 and of each fire module up to `upto`."""
         x = F.pad(picture, (3, 3, 3, 3), mode="reflect")
-        x = F.relu(F.conv2d(x, self.conv1_weight, self.conv1_bias, stride=2))
+        x = F.relu(F.conv2d(x, self.get_buffer("conv1_weight"), self.get_buffer("conv1_bias"), stride=2))
         found = {"conv1": x}
         x = F.max_pool2d(x, 3, 2, ceil_mode=True)
         for fire in self.fires:

@@ -4,6 +4,7 @@ except the generator's adversarial loss, which may be negative."""
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
@@ -31,6 +32,20 @@ def content_loss(made: Tensor, photo: Tensor) -> Tensor:
 def total_variation(picture: Tensor) -> Tensor:
     """Mean absolute difference of neighbours, both directions."""
     return picture.diff(dim=2).abs().mean() + picture.diff(dim=3).abs().mean()
+
+
+def flatness_loss(made: Tensor, photo: Tensor, cell: int = 16, edge: float = 0.05) -> Tensor:
+    """Flat stays flat: differences between neighbouring cell means of the result, where the photo's cells do not differ.
+
+    Mean of |d made| exp(-|d photo| / edge) over cells of `cell` x `cell` px: keeps skies from growing blotches, while
+    strokes, which are smaller than a cell, are free.
+    """
+    pooled, reference = F.avg_pool2d(made.float(), cell), F.avg_pool2d(photo.float(), cell)
+    total = made.new_zeros(())
+    for axis in (2, 3):
+        calm = (-reference.diff(dim=axis).abs().amax(1, keepdim=True) / edge).exp()  # [B, 1, h, w]
+        total = total + (pooled.diff(dim=axis).abs() * calm).mean()
+    return total
 
 
 def hinge_discriminator(real: Tensor, made: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ Representation For Artistic Style", ICLR 2017), whose scale and shift are linear
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -40,8 +41,8 @@ class GeneratorShape:
     """Widths and depth; `code` is the length of a style's code."""
 
     code: int = 32
-    half: int = 24
-    quarter: int = 48
+    half: int = 16
+    quarter: int = 32
     eighth: int = 96
     blocks: int = 4
 
@@ -58,6 +59,7 @@ class ConditionalNorm(nn.Module):
             nn.init.constant_(layer.bias, bias)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """[B, C, H, W] and codes [B, K] -> [B, C, H, W]."""
         x = F.instance_norm(x, eps=1e-3)  # [B, C, H, W]
         return x * self.scale(code)[:, :, None, None].to(x) + self.shift(code)[:, :, None, None].to(x)
 
@@ -80,6 +82,7 @@ class Conv(nn.Module):
         return F.conv2d(x, self.weight, stride=self.stride, padding=self.weight.shape[-1] // 2)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """[B, I, H, W] and codes [B, K] -> [B, O, H', W']."""
         x = self.norm(self.convolve(x), code)
         return F.relu(x) if self.relu else x
 
@@ -93,13 +96,14 @@ class Block(nn.Module):
         self.second = Conv(channels, channels, code, relu=False)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """[B, C, H, W] and codes [B, K] -> [B, C, H, W]."""
         return x + self.second(self.first(x, code), code)
 
 
 class Generator(nn.Module):
     """Photo [B, 3, H, W] in 0..1 and codes [B, K] -> picture [B, 3, H, W] in 0..1; H and W are multiples of 8."""
 
-    def __init__(self, shape: GeneratorShape = GeneratorShape()) -> None:  # noqa: B008 - frozen
+    def __init__(self, shape: GeneratorShape = GeneratorShape()) -> None:
         super().__init__()
         s = self.shape = shape
         self.down2 = Conv(3, s.half, s.code, size=5, stride=2)
@@ -115,13 +119,14 @@ class Generator(nn.Module):
         self.last_bias = nn.Parameter(torch.zeros(3))
 
     def forward(self, photo: Tensor, code: Tensor) -> Tensor:
-        at2 = self.down2(photo - 0.5, code)  # [B, 24, H/2, W/2]
-        at4 = self.down4(at2, code)  # [B, 48, H/4, W/4]
+        """See the class."""
+        at2 = self.down2(photo - 0.5, code)  # [B, 16, H/2, W/2]
+        at4 = self.down4(at2, code)  # [B, 32, H/4, W/4]
         x = self.down8(at4, code)  # [B, 96, H/8, W/8]
         for block in self.blocks:
             x = block(x, code)
-        x = self.block4(F.relu(self.up4(x, code) + at4), code)  # [B, 48, H/4, W/4]
-        x = self.mix2(F.relu(self.up2(x, code) + at2), code)  # [B, 24, H/2, W/2]
+        x = self.block4(F.relu(self.up4(x, code) + at4), code)  # [B, 32, H/4, W/4]
+        x = self.mix2(F.relu(self.up2(x, code) + at2), code)  # [B, 16, H/2, W/2]
         x = F.conv2d(x, upsampling_kernel(self.last), self.last_bias.repeat_interleave(4), padding=1)
         return squash(F.pixel_shuffle(x.float(), 2))  # [B, 3, H, W]
 
@@ -142,13 +147,12 @@ class Discriminator(nn.Module):
         super().__init__()
         sn = nn.utils.parametrizations.spectral_norm
         widths = [3, width, width * 2, width * 4, width * 4]
-        self.layers = nn.ModuleList(
-            sn(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(sn(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in pairwise(widths))
         self.head = sn(nn.Conv2d(widths[-1], 1, 1))
         self.project = sn(nn.Embedding(styles, widths[-1]))
 
     def forward(self, picture: Tensor, style: Tensor) -> Tensor:
+        """See the class."""
         x = picture * 2 - 1
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)

@@ -19,11 +19,12 @@ import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
 
-from huafeng.art import Generator, frame
+from huafeng.art import RIM, Generator, frame
 from huafeng.files import write_whole
 from huafeng.library import BASE_FILE
-from huafeng.pixels import U8, from_network, to_network
+from huafeng.pixels import U8
 from huafeng.style import Card, Style
+from huafeng.training.data import to_batch
 from huafeng.training.export import base_tensors
 from huafeng.training.network import Generator as TrainedGenerator
 
@@ -41,12 +42,11 @@ def thumbnail(pixels: U8) -> bytes:
 
 
 def parity(trained: TrainedGenerator, runtime: Generator, code: torch.Tensor, photo: U8) -> float:
-    """Largest difference, of 255, between the trained network and the runtime on one photo small enough for exact statistics."""
+    """Largest difference, of 255, between the trained network and the runtime on a photo of at most THUMBNAIL px."""
     with torch.no_grad():
-        wanted = trained(torch.from_numpy(to_network(frame(photo))), code[None])
-    rim = (frame(photo).shape[0] - photo.shape[0]) // 2
-    inner = from_network(wanted.numpy())[rim : rim + photo.shape[0], rim : rim + photo.shape[1]]
-    return float(np.abs(inner.astype(int) - runtime.paint(photo, code.numpy())).max())
+        wanted = trained(to_batch([frame(photo)]), code[None])[0].permute(1, 2, 0) * 255
+    inner = wanted.numpy()[RIM : RIM + photo.shape[0], RIM : RIM + photo.shape[1]]
+    return float(np.abs(inner - runtime.paint(photo, code.numpy())).max())
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
         card = Card(date=today, base_sha256=sha256, **recipe["styles"][name]["card"])
         style = Style(name, "art", {"code": code.numpy()}, card, thumbnail(runtime.paint(photo, code.numpy())))
         style.save(args.out / f"{name}.style", force=True)
-        print(f"{name}: {len(style.to_bytes())} bytes, parity {worst:.0f}/255")
+        print(f"{name}: {len(style.to_bytes())} bytes, parity {worst:.1f}/255")
     print(f"{BASE_FILE}: {len(base)} bytes")
 
 

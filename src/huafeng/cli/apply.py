@@ -1,0 +1,215 @@
+"""`huafeng apply`: give photos a style."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from huafeng.edit import Edit
+
+
+class Format(StrEnum):
+    """Formats that are written, by their suffix."""
+
+    JPG = "jpg"
+    PNG = "png"
+    WEBP = "webp"
+    AVIF = "avif"
+    TIFF = "tiff"
+
+
+class Profile(StrEnum):
+    """The result's colour profile."""
+
+    SRGB = "srgb"
+    SOURCE = "source"
+
+
+def apply(
+    style: Annotated[
+        str,
+        typer.Argument(
+            metavar="STYLE",
+            help="A style (its name, title or .style file; or a look: a .cube file, a HaldCLUT) or a mix by weights: "
+            "monet:2+ink:1. Left out with --edit.",
+        ),
+    ],
+    photos: Annotated[
+        list[str] | None, typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.", show_default=False)
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="0 leaves the photo as it is, 1 styles it fully (default 1)."),
+    ] = None,
+    stroke: Annotated[
+        float | None,
+        typer.Option(metavar="0.25..4", help="Size of the strokes; 2 is twice as large (default 1)."),
+    ] = None,
+    detail: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="How much of the photo's fine detail comes back (default 0.5)."),
+    ] = None,
+    keep_colors: Annotated[
+        bool | None,
+        typer.Option("--keep-colors/--new-colors", help="Keep the photo's own colours, or not."),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Style only where this picture is white."),
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="L,T,R,B",
+            help="Style only in this box: left, top, right, bottom as fractions 0..1 of the photo.",
+        ),
+    ] = None,
+    feather: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..0.5",
+            help="Soft edge of the mask or box, as a fraction of the photo's short side (default 0.01).",
+        ),
+    ] = None,
+    edit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Do what --save-edit wrote; options given beside it take the place of what it says.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="A file, or a folder (made if it is not there; NAME/ for one photo). "
+            "Default: beside the photo, as holiday-monet.jpg.",
+        ),
+    ] = None,
+    save_edit: Annotated[bool, typer.Option("--save-edit", help="Write the edit as well: RESULT.edit.json.")] = False,
+    format: Annotated[Format | None, typer.Option(help="Default: the photo's own, JPEG for a HEIC.")] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF (default: like the photo's)."),
+    ] = None,
+    profile: Annotated[Profile, typer.Option(help="Colours in sRGB, or in the photo's own profile.")] = Profile.SRGB,
+    keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep the place where the photo was taken.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Photos at once (default: cores, up to 4).")
+    ] = None,
+) -> None:
+    """Give photos a style, or a mix of styles.
+
+    \b
+    huafeng apply monet holiday.jpg           writes holiday-monet.jpg
+    huafeng apply monet:2+ink:1 album -o styled/ --strength 0.7
+    huafeng apply --edit holiday.json album   does to an album what was done to holiday
+    """
+    from huafeng.cli.batch import Batch, Order
+    from huafeng.cli.plan import is_there, plan
+    from huafeng.errors import PhotoError
+
+    if edit is not None and not is_there(Path(style)):
+        raise PhotoError(f"There is no file {style}; with --edit all arguments are photos, as the edit has the style.")
+    changes = {"strength": strength, "stroke": stroke, "detail": detail, "keep_colors": keep_colors}
+    typed = photos or []
+    wanted = _edit(style, edit, changes, mask, box, feather)
+    suffix = None if format is None else f".{format.value}"
+    planned = plan([style, *typed] if edit else typed, _names(wanted), out, suffix)
+    order = Order(
+        edit=wanted,
+        options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
+        force=force,
+        save_edit=save_edit,
+    )
+    raise typer.Exit(Batch(order, planned, jobs).run())
+
+
+def _names(edit: Edit) -> str:
+    """The names of the edit's styles as they stand in a result's name; every style is found and read on the way."""
+    from huafeng.cli.plan import is_photo
+    from huafeng.errors import StyleError, UserError
+    from huafeng.library import Library
+
+    library = Library()
+    names: list[str] = []
+    problems: list[str] = []
+    for entry in edit.styles:
+        try:
+            names.append(library.get(entry.style).name)
+        except UserError as error:
+            swapped = is_photo(Path(entry.style))
+            problems.append(f"{error} The style comes first: huafeng apply STYLE PHOTO..." if swapped else str(error))
+    if problems:
+        raise StyleError(" ".join(problems))
+    return "+".join(names)
+
+
+def _edit(
+    style: str, file: Path | None, changes: dict[str, Any], mask: str | None, box: str | None, feather: float | None
+) -> Edit:
+    """The edit in `file`, or one of the styles as typed, with the changes that are not None; all problems at once."""
+    from huafeng.edit import EDIT_VERSION, Edit, parse_styles
+    from huafeng.errors import EditError
+
+    problems: list[str] = []
+    if file is not None:
+        document = json.loads(_saved(file).to_json())
+    else:
+        document = {"version": EDIT_VERSION, "styles": [{"style": "unknown"}]}
+        try:
+            document["styles"] = [vars(entry) for entry in parse_styles(style)]
+        except EditError as error:  # the options are still to be judged, with a style that stands in
+            problems += error.problems
+    document |= {name: value for name, value in changes.items() if value is not None}
+    if region := _region(mask, box, problems):
+        document["region"] = region
+    if feather is not None:
+        if document.get("region") is None:
+            problems.append("--feather is given without --mask or --box")
+        else:
+            document["region"]["feather"] = feather
+    try:
+        found = Edit.from_json(json.dumps(document))
+    except EditError as error:
+        problems += error.problems
+    if problems:
+        raise EditError(problems)
+    return found
+
+
+def _region(mask: str | None, box: str | None, problems: list[str]) -> dict[str, Any] | None:
+    """The region as an edit's JSON has it, None where none is given."""
+    if mask is not None and box is not None:
+        problems.append("--mask and --box are both given, one is allowed")
+    if mask is not None:
+        return {"kind": "mask", "path": mask}
+    if box is None:
+        return None
+    try:
+        left, top, right, bottom = map(float, box.split(","))
+    except ValueError:
+        problems.append(f"--box is {box!r}, it must be four numbers 0..1: left,top,right,bottom")
+        return None
+    return {"kind": "box", "left": left, "top": top, "right": right, "bottom": bottom}
+
+
+def _saved(file: Path) -> Edit:
+    from huafeng.edit import Edit
+    from huafeng.errors import EditError
+
+    try:
+        text = file.read_text("utf-8-sig")
+    except OSError as error:
+        raise EditError([f"{file} cannot be read ({error.strerror})"]) from error
+    except ValueError as error:
+        raise EditError([f"{file} is not a text file"]) from error
+    return Edit.from_json(text)

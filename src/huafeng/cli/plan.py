@@ -1,0 +1,136 @@
+"""Which photos a run reads and which files it writes, decided before any of it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huafeng.errors import OutputError, PhotoError
+
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+READ = (*WRITTEN, ".heic", ".heif")
+
+
+class Job(NamedTuple):
+    """One photo and the file that its result goes to."""
+
+    photo: Path
+    result: Path
+
+    @property
+    def edit_file(self) -> Path:
+        """Where `--save-edit` writes the edit."""
+        return self.result.with_name(f"{self.result.name}.edit.json")
+
+
+def plan(arguments: Sequence[str], style: str, out: str | None, suffix: str | None) -> list[Job]:
+    """The jobs for files and folders as typed; a folder stands for its pictures.
+
+    Args:
+        arguments: files and folders.
+        style: what the result's name says of the style: "holiday.jpg" becomes "holiday-STYLE.jpg".
+        out: the file or folder that was asked for, as typed; None is beside each photo.
+        suffix: of the format that was asked for, such as ".png"; None is the photo's own where it can be written.
+
+    Raises:
+        PhotoError: no photo is given, a file is not there, or a folder has no pictures.
+        OutputError: a result would replace a photo of this run or another result, or `out` names one file for many.
+    """
+    if not arguments:
+        raise PhotoError("No photo is given: huafeng apply STYLE PHOTO...")
+    paths = [Path(argument) for argument in arguments]
+    one_file = len(paths) == 1 and not is_folder(paths[0])
+    folder = None if out is None else _folder(out, one_file)
+
+    def job(photo: Path) -> Job:
+        if out is not None and folder is None:
+            return Job(photo, _named(Path(out), suffix))
+        own = photo.suffix if photo.suffix.lower() in WRITTEN else ".jpg"
+        name = f"{photo.stem}-{style}{suffix or own}"
+        return Job(photo, photo.with_name(name) if folder is None else folder / name)
+
+    jobs: dict[Path, Job] = {}
+    for path in paths:
+        found = [job(photo) for photo in (_pictures(path) if is_folder(path) else [path])]
+        results = {_key(job.result) for job in found} if is_folder(path) else set()
+        for one in found:
+            if not is_there(one.photo):
+                raise PhotoError(f"There is no file {one.photo}.")
+            if _key(one.photo) not in results:  # the results of an earlier run, in the same folder, are not its photos
+                jobs.setdefault(_key(one.photo), one)
+    _check_results(jobs)
+    return list(jobs.values())
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists() raises where a name is too long
+
+
+def is_photo(path: Path) -> bool:
+    """Whether this is a folder, or a file with a photo's suffix."""
+    return is_folder(path) or (path.suffix.lower() in READ and is_there(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
+def _folder(out: str, one_file: bool) -> Path | None:
+    """`out` as a folder, or None where it names the one result."""
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    if out.endswith(separators) or is_folder(Path(out)):
+        return Path(out)
+    if one_file:
+        return None
+    if Path(out).suffix.lower() in READ:
+        raise OutputError(f"{out} is the name of one picture, and there may be several: give a folder (-o NAME/).")
+    return Path(out)
+
+
+def _named(result: Path, suffix: str | None) -> Path:
+    """A result whose name the user has chosen."""
+    same = {".jpeg": ".jpg", ".tif": ".tiff"}
+    own = result.suffix.lower()
+    if suffix is not None and same.get(own, own) != suffix:
+        raise OutputError(f"{result} and --format {suffix[1:]} do not agree: leave one of them out.")
+    return result
+
+
+def _pictures(folder: Path) -> list[Path]:
+    try:
+        names = sorted(folder.iterdir())
+    except OSError as error:
+        raise PhotoError(f"The folder {folder} cannot be read ({error.strerror}).") from error
+    found = [path for path in names if path.suffix.lower() in READ and not path.name.startswith(".") and path.is_file()]
+    if not found:
+        raise PhotoError(f"The folder {folder} has no pictures in it ({_listed(READ)}).")
+    return found
+
+
+def _check_results(jobs: dict[Path, Job]) -> None:
+    taken: dict[Path, Job] = {}
+    for photo, job in jobs.items():
+        result = _key(job.result)
+        if result in taken:
+            raise OutputError(
+                f"{taken[result].photo} and {job.photo} would both be written to {job.result}: "
+                "run them one by one, or give another --format or -o."
+            )
+        if result in jobs and result != photo:
+            raise OutputError(
+                f"The result of {job.photo} would replace {job.result}, which is a photo of this run: give another -o."
+            )
+        taken[result] = job
+
+
+def _key(path: Path) -> Path:
+    """What tells two paths to the same file from paths to two files."""
+    return Path(os.path.normcase(path.resolve()))
+
+
+def _listed(suffixes: Iterable[str]) -> str:
+    return ", ".join(suffixes)

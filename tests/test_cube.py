@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from huafeng import cube
+from huafeng.cube import read_cube, read_hald, write_cube, write_hald
+from huafeng.errors import LutError
+from huafeng.look import Lut, apply_lut
+
+CORNERS = "0 0 0\n1 0 0\n0 1 0\n1 1 0\n0 0 1\n1 0 1\n0 1 1\n1 1 1\n"  # the identity, red fastest
+IDENTITY = "LUT_3D_SIZE 2\n" + CORNERS
+
+
+def random_lut(seed: int, size: int) -> Lut:
+    return Lut(np.random.default_rng(seed).random((size, size, size, 3), dtype=np.float32))
+
+
+def grey(lut: Lut, level: int) -> list[int]:
+    return apply_lut(np.full((1, 1, 3), level, np.uint8), lut, threads=1)[0, 0].tolist()
+
+
+def test_red_is_the_fastest_axis() -> None:
+    text = "LUT_3D_SIZE 2\n" + "".join(f"{i / 10} 0 0\n" for i in range(8))
+    table = read_cube(text).table[..., 0]
+    np.testing.assert_allclose([table[1, 0, 0], table[0, 1, 0], table[0, 0, 1]], [0.1, 0.2, 0.4])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IDENTITY.replace("\n", "\r\n"),
+        "\ufeff# made by hand\n\nTITLE \"a 'look' # 1\"\n" + IDENTITY,
+        "  lut_3d_size\t2\n" + CORNERS.replace("\n", " \n   "),
+        "Domain_Min 0 0 0\nLUT_3D_SIZE 2\nDOMAIN_MAX 1.0 1 1e0\n" + CORNERS,
+        "LUT_3D_SIZE 2\n" + CORNERS.replace("1 1 0\n", "+1.0 1e0 -.0\n# between\n\n"),
+        IDENTITY.replace("1 1 1", "1.5 1e3 2").replace("0 0 0", "-1 -1e-9 0"),  # clipped
+        "LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 0.0 1.0\n" + CORNERS,
+    ],
+    ids=["crlf", "bom", "spaces and case", "domain 0..1", "comments in the data", "clipped", "range 0..1"],
+)
+def test_dialects_of_the_same_table(text: str) -> None:
+    assert np.array_equal(read_cube(text).table, Lut.identity(2).table)
+
+
+def test_a_1d_table_becomes_a_3d_one() -> None:
+    text = "LUT_1D_SIZE 3\n0 1 0\n0.25 0.5 0\n1 0 0\n"  # red below itself, green inverted, blue gone
+    table = read_cube(text).table
+    assert len(table) == 65
+    np.testing.assert_allclose(table[16, 16, 16], [0.125, 0.75, 0], atol=1e-6)
+    np.testing.assert_allclose(table[48, 64, 10], [0.625, 0, 0], atol=1e-6)
+
+
+def test_a_1d_gamma() -> None:
+    x = np.linspace(0, 1, 256)
+    text = "LUT_1D_SIZE 256\n" + "".join(f"{v:.8f} {v:.8f} {v:.8f}\n" for v in x ** (1 / 2.2))
+    lut = read_cube(text)
+    for level in range(4, 256, 9):  # from the first node on within half a level of x ** (1 / 2.2), and the rounding
+        assert grey(lut, level)[0] == pytest.approx(255 * (level / 255) ** (1 / 2.2), abs=1.5)
+
+
+def test_a_shaper_comes_before_the_3d_table() -> None:
+    # The shaper squares 0.5 to 0.25 on green only, then the table inverts.
+    text = "LUT_1D_SIZE 3\nLUT_3D_SIZE 2\n0 0 0\n0.5 0.25 0.5\n1 1 1\n"
+    text += "".join(f"{1 - int(r)} {1 - int(g)} {1 - int(b)}\n" for r, g, b in map(str.split, CORNERS.splitlines()))
+    table = read_cube(text).table
+    np.testing.assert_allclose(table[32, 32, 32], [0.5, 0.75, 0.5], atol=1e-6)
+    np.testing.assert_allclose(table[48, 48, 0], [0.25, 0.375, 1], atol=1e-6)
+
+
+def test_input_ranges_of_both_tables() -> None:
+    # The shaper takes 0..2 to 0..4 (so it doubles), the 3D table takes 0..2 to 0..1 (so it halves).
+    text = "LUT_1D_SIZE 2\nLUT_1D_INPUT_RANGE 0 2\nLUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 0 2\n0 0 0\n4 4 4\n" + CORNERS
+    np.testing.assert_allclose(read_cube(text).table, Lut.identity(65).table, atol=1e-6)
+
+
+def test_a_domain_per_channel() -> None:
+    text = "LUT_3D_SIZE 2\nDOMAIN_MIN 0 0.5 -1\nDOMAIN_MAX 0.5 1 1\n" + CORNERS
+    table = read_cube(text).table
+    # 0.25 is half of 0..0.5, below 0.5..1, and (0.25 + 1) / 2 in -1..1
+    np.testing.assert_allclose(table[16, 16, 16], [0.5, 0, 0.625], atol=1e-6)
+    np.testing.assert_allclose(table[48, 48, 48], [1, 0.5, 0.875], atol=1e-6)
+
+
+def test_a_large_table_with_a_domain_keeps_its_size() -> None:
+    lut = random_lut(1, 80)
+    text = write_cube(lut, title="").replace("DOMAIN_MAX 1 1 1", "DOMAIN_MAX 1 1 2")
+    assert read_cube(text).size == 80
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no LUT_3D_SIZE"),
+        (CORNERS, "no LUT_3D_SIZE"),
+        ("LUT_3D_SIZE 2\n" + IDENTITY, "Line 2 .* LUT_3D_SIZE a second time"),
+        ('TITLE "a"\nTITLE "b"\n' + IDENTITY, "Line 2 .* TITLE a second time"),
+        ("LUT_IN_VIDEO_RANGE\n" + IDENTITY, "Line 1 .* 'LUT_IN_VIDEO_RANGE'"),
+        ("LUT_3D_SIZE 1\n0 0 0\n", "Line 1.* from 2 to 129, not 1"),
+        ("\nLUT_3D_SIZE 130\n", "Line 2.* from 2 to 129, not 130"),
+        ("LUT_3D_SIZE 2.5\n", "not 2.5"),
+        ("LUT_3D_SIZE\n", "Line 1 .* a number"),
+        ("LUT_3D_SIZE nan\n", "Line 1 .* a number"),
+        ("LUT_1D_SIZE 65537\n", "from 2 to 65536"),
+        ("DOMAIN_MAX 1 1\n" + IDENTITY, "Line 1 .* three numbers"),
+        ("DOMAIN_MIN 0 1 0\n" + IDENTITY, "Line 1.* below"),
+        ("LUT_3D_INPUT_RANGE 1 0\n" + IDENTITY, "Line 1.* must rise"),
+        ("LUT_1D_INPUT_RANGE 0 1\n" + IDENTITY, "no LUT_1D_SIZE"),
+        ("DOMAIN_MAX 2 2 2\nLUT_3D_INPUT_RANGE 0 2\n" + IDENTITY, "twice"),
+        (IDENTITY.replace("1 0 1", "1 x 1"), "Line 7 .* three numbers: '1 x 1'"),
+        (IDENTITY.replace("1 0 1", "1 nan 1"), "Line 7 .* three numbers"),
+        (IDENTITY.replace("0 0 0", "nan 0 0"), "Line 2 .* three numbers"),
+        (IDENTITY.replace("1 0 1", "-inf 0 1"), "Line 7 .* three numbers"),
+        (IDENTITY.replace("1 0 1\n0 1 1", "1 0 1 0\n1 1"), "Line 7 .* three numbers"),
+        (IDENTITY + "LUT_1D_SIZE 2\n", "Line 10 .* three numbers"),
+        (IDENTITY + "\n# more\n1 1 1\n", "9 rows .* not 8 .* line 12 is one too many"),
+        (IDENTITY.removesuffix("1 1 1\n"), "7 rows .* not 8 .* too soon"),
+        ("LUT_3D_SIZE 129\n0 0 0\n", "not 2,146,689"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, complaint: str) -> None:
+    with pytest.raises(LutError, match=complaint):
+        read_cube(text)
+
+
+def test_a_huge_file_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cube, "MAX_CHARS", 50)
+    with pytest.raises(LutError, match="too long"):
+        read_cube(IDENTITY)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet='0123456789.eE+- \n\r\tLUT_3D1SIZEnaif#"x\u2028\x00', max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for candidate in (text, "LUT_3D_SIZE 2\n" + text, IDENTITY + text):
+        try:
+            assert isinstance(read_cube(candidate), Lut)
+        except LutError as error:
+            assert "cube" in str(error)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 99), st.integers(2, 12), st.text(max_size=300))
+def test_write_then_read(seed: int, size: int, title: str) -> None:
+    lut = random_lut(seed, size)
+    text = write_cube(lut, title=title)
+    assert np.abs(read_cube(text).table - lut.table).max() <= 1e-6
+    assert len(text.splitlines()) == 4 + size**3
+    assert text.splitlines()[0].count('"') == 2
+
+
+def test_the_title_is_cleaned() -> None:
+    assert write_cube(Lut.identity(2), title=' my "best"\n look ').startswith('TITLE "my best look"\n')
+
+
+def test_65_nodes_are_read_in_less_than_half_a_second() -> None:
+    text = write_cube(random_lut(3, 65), title="speed")
+    start = time.process_time()  # the processor's time: other programs do not count
+    read_cube(text)
+    assert time.process_time() - start < 0.5
+
+
+def test_a_hald_by_hand() -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)  # level 2: 4 nodes per axis
+    pixels[0, 1] = (10, 0, 0)  # index 1: red's second node
+    pixels[0, 4] = (20, 0, 0)  # index 4: green's
+    pixels[2, 0] = (30, 0, 0)  # index 16: blue's
+    table = read_hald(pixels).table[..., 0] * 255
+    np.testing.assert_allclose([table[1, 0, 0], table[0, 1, 0], table[0, 0, 1]], [10, 20, 30], rtol=1e-6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 5), st.integers(0, 99))
+def test_hald_round_trip(level: int, seed: int) -> None:
+    lut = random_lut(seed, level**2)
+    pixels = write_hald(lut, level)
+    assert pixels.shape == (level**3, level**3, 3)
+    assert np.abs(read_hald(pixels).table - lut.table).max() <= 0.5 / 255 + 1e-6
+    assert np.array_equal(write_hald(read_hald(pixels), level), pixels)
+
+
+def test_the_identity_hald() -> None:
+    assert np.abs(read_hald(write_hald(Lut.identity(17), 4)).table - Lut.identity(16).table).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_hald_larger_than_a_lut_becomes_65_nodes() -> None:
+    ramp = (np.arange(144) / 143 * 255 + 0.5).astype(np.uint8)
+    blue, green, red = np.meshgrid(ramp, ramp, ramp, indexing="ij")
+    lut = read_hald(np.stack([red, green, blue], -1).reshape(1728, 1728, 3))
+    assert lut.size == 65
+    assert np.abs(lut.table - Lut.identity(65).table).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (9, 9, 3), (8, 27, 3), (8, 8, 4), (8, 8), (4913, 1, 3)])
+def test_pictures_that_are_no_hald_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(LutError, match="square"):
+        read_hald(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("level", [1, 12])
+def test_hald_levels_out_of_range_are_refused(level: int) -> None:
+    with pytest.raises(LutError, match="from 2 to 11"):
+        write_hald(Lut.identity(2), level)

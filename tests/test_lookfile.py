@@ -1,0 +1,38 @@
+"""Looks from elsewhere: .cube files and HaldCLUTs given where a style's name would stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from huafeng import Edit, Library, Photo, StyleWeight, Stylizer
+from huafeng.cube import write_cube, write_hald
+from huafeng.errors import LutError, StyleNotFound
+from huafeng.look import Lut
+
+SWAPPED = Lut(np.ascontiguousarray(Lut.identity(9).table[..., ::-1]))  # red <-> blue
+
+
+def test_cube_and_hald_are_applied_like_any_style(tmp_path: Path) -> None:
+    (tmp_path / "Film Nr 5.cube").write_text(write_cube(SWAPPED, title="swap"))
+    Image.fromarray(write_hald(SWAPPED, 4)).save(tmp_path / "hald.png")
+    photo = Photo.from_array(np.full((8, 8, 3), (250, 100, 10), np.uint8))
+    stylizer = Stylizer(Library([tmp_path]), threads=1)
+    for name in ("Film Nr 5.cube", "hald.png"):
+        result = stylizer.apply(photo, Edit((StyleWeight(str(tmp_path / name)),)))
+        assert np.abs(result.pixels.astype(int) - (10, 100, 250)).max() <= 1
+    assert stylizer.library.get(tmp_path / "Film Nr 5.cube").name == "film-nr-5"
+
+
+def test_what_is_no_look_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n0 0 0\n")
+    Image.new("RGB", (30, 20)).save(tmp_path / "plain.png")
+    library = Library([tmp_path])
+    for name in ("bad.cube", "plain.png"):
+        with pytest.raises(LutError):
+            library.get(tmp_path / name)
+    with pytest.raises(StyleNotFound):
+        library.get(tmp_path / "absent.cube")
