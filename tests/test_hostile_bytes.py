@@ -15,8 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from huafeng.cube import read_cube, write_cube
+from huafeng.edit import BoxRegion, Edit, parse_styles
 from huafeng.errors import HuafengError
+from huafeng.library import BUILT_IN
+from huafeng.look import Lut
 from huafeng.photo import Limits, Photo
+from huafeng.style import Style
 
 MUTATIONS = 200  # of each sound file
 
@@ -50,6 +55,14 @@ def photo_file(format: str, mode: str = "RGB", **options: Any) -> bytes:
     return out.getvalue()
 
 
+def edit_file() -> bytes:
+    return Edit(parse_styles("monet:2+ink"), strength=0.5, region=BoxRegion(0.1, 0.2, 0.8, 0.9)).to_json().encode()
+
+
+def as_text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")
+
+
 MUTANTS: list[tuple[str, Callable[[], bytes], Reader]] = [
     ("jpeg", lambda: photo_file("JPEG"), read_photo),
     ("jpeg, progressive cmyk", lambda: photo_file("JPEG", "CMYK", progressive=True), read_photo),
@@ -61,6 +74,9 @@ MUTANTS: list[tuple[str, Callable[[], bytes], Reader]] = [
     ("tiff", lambda: photo_file("TIFF"), read_photo),
     ("tiff, deflated", lambda: Photo.from_bytes(photo_file("PNG", "RGBA")).to_bytes("TIFF"), read_photo),
     ("heic", lambda: (Path(__file__).parent / "data" / "turned.heic").read_bytes(), read_photo),
+    ("style", lambda: (BUILT_IN / "monet.style").read_bytes(), Style.from_bytes),
+    ("cube", lambda: write_cube(Lut.identity(5), title="a look").encode(), lambda data: read_cube(as_text(data))),
+    ("edit", edit_file, lambda data: Edit.from_json(as_text(data))),
 ]
 
 

@@ -119,6 +119,7 @@ def test_runtime_equals_the_trained_network(astronaut: U8) -> None:
     shape = GeneratorShape(half=8, quarter=12, eighth=16, blocks=2)
     trained = Generator(shape)
     torch.nn.init.normal_(trained.last, std=0.2)
+    torch.nn.init.normal_(trained.color.weight, std=0.2)
     runtime = Runtime(save_safetensors(base_tensors(trained)), threads=1)
     photo = resize(astronaut, 160, 120)
     worst = pack.parity(trained, runtime, torch.randn(shape.code), photo)

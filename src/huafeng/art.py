@@ -27,6 +27,8 @@ REACH = 96  # no output pixel depends on input pixels further away than this, px
 RIM = 16  # mirrored around the photo, so that the network's zero padding stays outside it, px
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
+LAYER_PARTS = ("weight", "scale.weight", "scale.bias", "shift.weight", "shift.bias")
+OTHER_PARTS = {"last.weight", "last.bias", "color.matrix.weight", "color.matrix.bias", "color.kernel"}
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,13 @@ class Generator:
         try:
             tensors = load_safetensors(data)
             self._graphs = {kind: tensors.pop(f"graph.{kind}").tobytes() for kind in ("statistics", "picture")}
+            self._layers = [name.removesuffix(".scale.weight") for name in tensors if name.endswith(".scale.weight")]
+            needed = {f"{layer}.{part}" for layer in self._layers for part in LAYER_PARTS} | OTHER_PARTS
+            if not self._layers or needed != tensors.keys():
+                raise ValueError("tensors are missing or unknown")
         except Exception as error:
             raise StyleError("The base generator file is damaged; install Huafeng again.") from error
         self._weights = {name: value.astype(np.float32) for name, value in tensors.items()}
-        self._layers = [name.removesuffix(".scale.weight") for name in tensors if name.endswith(".scale.weight")]
 
     @classmethod
     def open(cls, path: Path, *, threads: int = 0) -> Generator:
@@ -87,6 +92,9 @@ class Generator:
     def picture_session(self, statistics: Statistics, code: F32) -> Session:
         """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma."""
         weights = {name: self._weights[name] for name in ("last.weight", "last.bias")}
+        matrix = (self._weights["color.matrix.weight"] @ code + self._weights["color.matrix.bias"]).reshape(3, 3)
+        kernel = self._weights["color.kernel"]  # [4, 3, 3]
+        weights["color.weight"] = (matrix[:, None, :, None, None] * kernel[:, None]).reshape(12, 3, 3, 3)
         for layer in self._layers:
             kernel = self._weights[f"{layer}.weight"]
             gain = self._norm("scale", layer, code) / np.sqrt(statistics.variance[layer] + NORM_EPSILON)

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from huafeng.pixels import Array
-from huafeng.training.network import Conv, Generator, upsampling_kernel
+from huafeng.training.network import DELTA, Conv, Generator, upsampling_kernel
 
 OPSET = 18
 NORM_EPSILON = 1e-3
@@ -112,6 +112,11 @@ class GraphWriter:
         if self.folded:
             weights = [self.external("last.weight", (12, half, 3, 3)), self.external("last.bias", (12,))]
             x = self.node("Conv", [x, *weights], "last", kernel_shape=[3, 3], pads=[1] * 4)
+            soft = self.node("AveragePool", ["planes"], "soft", kernel_shape=[4, 4], strides=[2, 2], pads=[1] * 4,
+                             count_include_pad=1)  # fmt: skip
+            weights = [self.external("color.weight", (12, 3, 3, 3))]
+            toned = self.node("Conv", [soft, *weights], "toned", kernel_shape=[3, 3], pads=[1] * 4)
+            x = self.node("Add", [x, toned], "colored")
             # squash, clip to 0..255 and round: 255 (1.1 sigmoid(x) - 0.05)
             x = self.node("Sigmoid", [x], "sigmoid")
             x = self.node("Sub", [x, self.constant("foot", np.array(0.05 / 1.1, np.float32))], "lowered")
@@ -146,6 +151,9 @@ def base_tensors(generator: Generator) -> dict[str, Array]:
             put(f"{name}.{part}.bias", linear.bias)
     put("last.weight", upsampling_kernel(generator.last))
     put("last.bias", generator.last_bias.repeat_interleave(4))
+    put("color.matrix.weight", generator.color.weight)
+    put("color.matrix.bias", generator.color.bias)
+    put("color.kernel", upsampling_kernel(DELTA[:1])[:, 0])  # [4, 3, 3]: bilinear enlargement by phases
     shape = generator.shape
     for kind, folded in (("statistics", False), ("picture", True)):
         graph = GraphWriter(layers, folded).write(shape.blocks, shape.half)

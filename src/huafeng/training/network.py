@@ -25,6 +25,10 @@ PHASE = torch.tensor(
 )
 
 
+DELTA = torch.zeros(3, 1, 3, 3)
+DELTA[:, :, 1, 1] = 1
+
+
 def upsampling_kernel(weight: Tensor) -> Tensor:
     """Kernel of the resize-convolution, for use on the small grid before a pixel shuffle.
 
@@ -117,6 +121,10 @@ class Generator(nn.Module):
         self.last = nn.Parameter(torch.empty(3, s.half, 3, 3))
         nn.init.normal_(self.last, std=0.02)
         self.last_bias = nn.Parameter(torch.zeros(3))
+        # The norms forget the photo's own colours; this path lets a style keep some, by a colour matrix [3, 3] per code.
+        self.color = nn.Linear(s.code, 9)
+        nn.init.zeros_(self.color.weight)
+        nn.init.zeros_(self.color.bias)
 
     def forward(self, photo: Tensor, code: Tensor) -> Tensor:
         """See the class."""
@@ -128,7 +136,10 @@ class Generator(nn.Module):
         x = self.block4(F.relu(self.up4(x, code) + at4), code)  # [B, 32, H/4, W/4]
         x = self.mix2(F.relu(self.up2(x, code) + at2), code)  # [B, 16, H/2, W/2]
         x = F.conv2d(x, upsampling_kernel(self.last), self.last_bias.repeat_interleave(4), padding=1)
-        return squash(F.pixel_shuffle(x.float(), 2))  # [B, 3, H, W]
+        soft = F.avg_pool2d(photo - 0.5, 4, stride=2, padding=1)  # [B, 3, H/2, W/2]
+        toned = torch.einsum("boi,bihw->bohw", self.color(code).float().reshape(-1, 3, 3), soft)
+        toned = F.conv2d(toned, upsampling_kernel(DELTA), padding=1, groups=3)  # bilinear, before the shuffle
+        return squash(F.pixel_shuffle(x.float() + toned, 2))  # [B, 3, H, W]
 
 
 def squash(x: Tensor) -> Tensor:
