@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from huafeng import fullsize
 from huafeng.art import REACH, RIM, STRIDE, Generator, frame, spans
 from huafeng.errors import StyleError
 from huafeng.fullsize import STRIP, enlarge, keep_colors
 from huafeng.library import Library
-from huafeng.pixels import U8, blend, resize
+from huafeng.pixels import U8, blend, in_strips, resize
 from huafeng.style import mix_codes
 
 LIBRARY = Library()
@@ -130,3 +133,20 @@ def test_blend_is_exact_at_its_ends() -> None:
     assert blend(under, over, 0.5)[0, 0, 0] in (110, 111)
     mask = np.array([[0, 255, 51]] * 3, np.uint8)
     assert blend(under, over, mask)[0, :, 0].tolist() == [10, 210, 50]
+
+
+def test_every_row_has_one_strip_that_writes_it(astronaut: U8, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the result would depend on which thread comes last."""
+    working = resize(astronaut, 200, 200)
+    photo = resize(astronaut, 500, STRIP + 44)
+
+    def backwards(work: Callable[[int, int], None], height: int, rows: int, threads: int) -> None:
+        strips: list[tuple[int, int]] = []
+        in_strips(lambda top, bottom: strips.append((top, bottom)), height, rows, 1)
+        assert len(strips) == 2
+        for top, bottom in reversed(strips):
+            work(top, bottom)
+
+    forwards = enlarge(working, photo, working, 0.5)
+    monkeypatch.setattr(fullsize, "in_strips", backwards)
+    assert np.array_equal(enlarge(working, photo, working, 0.5), forwards)

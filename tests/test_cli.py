@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -324,3 +326,32 @@ def test_main_ends_with_the_exit_code(huafeng: Run, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_results_are_listed_where_stdout_is_no_terminal(huafeng: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("b.png").write_bytes(photo.read_bytes())
+    monkeypatch.setattr(sys, "stderr", Terminal())  # as in: huafeng apply negative . > list.txt
+    ran = huafeng("apply", "negative", ".")
+    assert sorted(ran.out.splitlines()) == ["b.png -> b-negative.png", "coffee.png -> coffee-negative.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_closed_streams_are_no_mistake(huafeng: Run, photo: Path) -> None:
+    Path("b.png").write_bytes(photo.read_bytes())
+    for arguments in ("styles", "apply negative coffee.png b.png"):
+        line = f"exec {shlex.quote(sys.executable)} -m huafeng {arguments} <&- >&- 2>&-"
+        assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
+    assert Image.open("b-negative.png").size == Image.open("coffee-negative.png").size
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_behind_stdout_is_no_bug(huafeng: Run) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([sys.executable, "-m", "huafeng", "styles"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(b"Error: The disk has no room left")

@@ -237,6 +237,7 @@ def test_masks_that_cannot_be_used(huafeng: Run, photo: Path, data: bytes | None
         (None, "e.json cannot be read (No such file"),
         (b"\xff\xff", "e.json is not a text file"),
         (b"{", "not JSON"),
+        (b" " * 10**6, "longer than 100,000 characters"),
         (b'{"version": 1, "styles": [], "strength": 7}', "styles is empty"),
     ],
 )
@@ -283,10 +284,14 @@ def test_two_photos_with_one_result(huafeng: Run, photo: Path) -> None:
     Path("more").mkdir()
     Path("more/coffee.png").write_bytes(photo.read_bytes())
     ran = huafeng("apply", "dark", "coffee.png", "more", "-o", "out/")
-    refused(ran, "coffee.png and more/coffee.png would both be written to out/coffee-dark.png")
+    refused(ran, "coffee.png and more/coffee.png would both be written to out/coffee-png-dark.png")
+    assert names() == ["coffee.png", "more"]
+
+
+def test_photos_that_differ_in_the_suffix_only(huafeng: Run, photo: Path) -> None:
     Path("coffee.webp").write_bytes(photo.read_bytes())
-    refused(huafeng("apply", "dark", "coffee.png", "coffee.webp", "--format", "jpg"), "both be written")
-    assert names() == ["coffee.png", "coffee.webp", "more"]
+    assert huafeng("apply", "dark", "coffee.png", "coffee.webp", "--format", "jpg").code == 0
+    assert names() == ["coffee-png-dark.jpg", "coffee-webp-dark.jpg", "coffee.png", "coffee.webp"]
 
 
 def test_a_result_over_another_photo_of_the_run(huafeng: Run, photo: Path) -> None:
@@ -300,13 +305,19 @@ def test_a_result_over_another_photo_of_the_run(huafeng: Run, photo: Path) -> No
     [
         ("result", "does not say which format to write"),
         ("result.heic", "only reads HEIC"),
-        ("coffee.png/x.png", "coffee.png is a file"),
+        ("coffee.png/x.png", "coffee.png is not a folder"),
         ("x" * 300 + ".png", "too long"),
     ],
 )
 def test_results_that_cannot_be(huafeng: Run, photo: Path, out: str, words: str) -> None:
     refused(huafeng("apply", "dark", "coffee.png", "-o", out), words)
     assert names() == ["coffee.png"]
+
+
+def test_links_that_go_round_in_a_circle(huafeng: Run, photo: Path) -> None:
+    Path("loop").symlink_to("loop")
+    refused(huafeng("apply", "negative", "coffee.png", "-o", "loop/x.png"), "loop is not a folder")
+    refused(huafeng("apply", "negative", "loop"), "There is no file loop")
 
 
 def test_one_name_for_many_results(huafeng: Run, photo: Path) -> None:

@@ -146,8 +146,15 @@ def test_a_folder_is_not_a_file_name(tmp_path: Path, force: bool) -> None:
 @pytest.mark.parametrize("path", ["a.txt/b.png", "a.txt/b/c.png"])
 def test_a_file_is_not_a_folder(tmp_path: Path, path: str) -> None:
     (tmp_path / "a.txt").write_bytes(b"")
-    with pytest.raises(OutputError, match=r"a\.txt is a file, so .* choose another folder"):
+    with pytest.raises(OutputError, match=r"a\.txt is not a folder, so .* choose another folder"):
         write_whole(tmp_path / path, b"")
+
+
+@pytest.mark.parametrize("goal", ["gone", "link"])
+def test_a_link_that_leads_nowhere_is_not_a_folder(tmp_path: Path, goal: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / goal)  # to nothing, or to itself
+    with pytest.raises(OutputError, match="link is not a folder"):
+        write_whole(tmp_path / "link" / "a.txt", b"new")
 
 
 def test_a_name_too_long(tmp_path: Path) -> None:

@@ -121,6 +121,15 @@ def test_a_path_that_leads_nowhere(library: Library, tmp_path: Path) -> None:
         library.get(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(library: Library, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.style")
+    os.mkfifo(tmp_path / "pipe.cube")
+    for name in ("pipe.style", "pipe.cube"):
+        with pytest.raises(StyleError, match="it is not a file"):
+            library.get(tmp_path / name)
+
+
 def test_a_damaged_style_is_told_when_it_is_asked_for(library: Library) -> None:
     with pytest.raises(StyleError, match="not a style file"):
         library.get("broken")

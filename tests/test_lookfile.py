@@ -27,6 +27,23 @@ def test_cube_and_hald_are_applied_like_any_style(tmp_path: Path) -> None:
     assert stylizer.library.get(tmp_path / "Film Nr 5.cube").name == "film-nr-5"
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "title"),
+    [
+        ("黑金.cube", "黑金", "黑金"),
+        ("青 橙 (2).cube", "青-橙-2", "青 橙 (2)"),
+        ("Ａé.cube", "aé", "Ａé"),
+        ("()--.cube", "look", "()--"),
+        ("a\x1b[31m.cube", "a-31m", "a?[31m"),
+        ("x" * 250 + ".cube", "x" * 64, "x" * 250),
+    ],
+)
+def test_the_file_names_the_look(tmp_path: Path, file: str, name: str, title: str) -> None:
+    (tmp_path / file).write_text(write_cube(SWAPPED, title="swap"))
+    look = Library([]).get(tmp_path / file)
+    assert (look.name, look.card.title_en) == (name, title)
+
+
 def test_what_is_no_look_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n0 0 0\n")
     Image.new("RGB", (30, 20)).save(tmp_path / "plain.png")

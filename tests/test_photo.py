@@ -324,6 +324,33 @@ def test_the_place_is_kept_on_request(chelsea: U8, target: str) -> None:
     assert (place[1], place[2], place[4]) == ("N", (48.0, 51.0, 24.0), (2.0, 21.0, 3.0))
 
 
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("keep_gps", [False, True])
+def test_texts_in_any_script_come_along_byte_for_byte(chelsea: U8, target: str, keep_gps: bool) -> None:
+    texts = {315: "张伟".encode(), 33432: "© 2024 Zoë".encode("latin-1")}  # cameras write UTF-8 or Latin-1
+    exif = encoded(chelsea, "JPEG", exif=exif_bytes({**texts, EXIF: {42036: "M"}, GPS: {1: "N"}}))
+    result = exif_of(Photo.from_bytes(exif).to_bytes(target, keep_gps=keep_gps))
+    assert {tag: result[tag].encode("latin-1") for tag in texts} == texts  # Pillow reads bytes as Latin-1
+    assert result.get_ifd(EXIF)[42036] == "M"
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "TIFF"])
+def test_the_size_in_print_is_kept(chelsea: U8, source: str, target: str) -> None:
+    result = reopened(Photo.from_bytes(encoded(chelsea, source, dpi=(300, 300))).to_bytes(target))
+    assert result.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
+def test_the_size_in_print_turns_with_the_photo(chelsea: U8) -> None:
+    data = encoded(chelsea, "JPEG", dpi=(300, 150), exif=exif_bytes({ExifTags.Base.Orientation: 6}))
+    assert reopened(Photo.from_bytes(data).to_bytes()).info["dpi"] == (150, 300)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_no_size_in_print_is_made_up(chelsea: U8, format: str) -> None:
+    assert Photo.from_bytes(encoded(chelsea, format)).source.dpi is None
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_of_the_place_is_in_the_bytes(chelsea: U8, format: str) -> None:
     """The place in EXIF as ASCII, and XMP, in which it may be said again."""
@@ -951,3 +978,13 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(PhotoError, match="is not a file"):
         Photo.open(tmp_path / "pipe.jpg")
+
+
+def test_a_webp_stays_as_exact_as_it_came(coffee: U8) -> None:
+    exact = Photo.from_bytes(encoded(coffee, "WEBP", lossless=True, icc_profile=swapped_profile()))
+    assert exact.source.lossless
+    assert np.array_equal(Photo.from_bytes(Photo.from_array(exact.pixels).to_bytes("WEBP", lossless=True)).pixels, exact.pixels)
+    assert np.array_equal(Photo.from_bytes(exact.to_bytes()).pixels, exact.pixels)
+    assert len(exact.to_bytes(quality=50)) < len(exact.to_bytes()) / 3
+    lossy = Photo.from_bytes(encoded(coffee, "WEBP", quality=80))
+    assert not lossy.source.lossless

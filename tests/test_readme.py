@@ -15,7 +15,7 @@ READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 
 
 def blocks(readme: Path, language: str) -> list[str]:
-    found = re.findall(rf"^```([a-z]*)\n(.*?)^```", readme.read_text(encoding="utf-8"), re.M | re.S)
+    found = re.findall(r"^```([a-z]*)\n(.*?)^```", readme.read_text(encoding="utf-8"), re.M | re.S)
     return [text for kind, text in found if kind == language]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from PIL import ExifTags, Image
 
 # Who, when and with what. All else in the first directory describes the old file's layout, or holds XMP or previews.
@@ -54,24 +57,40 @@ def carried(image: Image.Image) -> bytes | None:
         exif = image.getexif()
         if not exif:
             return None
-        result = Image.Exif()
-        for tag in _KEPT & set(exif):
-            result[tag] = exif[tag]
-        result[ExifTags.Base.Orientation] = 1
+        first = {int(tag): exif[tag] for tag in _KEPT & set(exif)} | {int(ExifTags.Base.Orientation): 1}
         details = {t: v for t, v in exif.get_ifd(ExifTags.IFD.Exif).items() if t not in _DROPPED_FROM_EXIF}
-        if details:
-            result[ExifTags.IFD.Exif] = details
-        if place := exif.get_ifd(ExifTags.IFD.GPSInfo):
-            result[ExifTags.IFD.GPSInfo] = place
-        return result.tobytes()
+        return _to_bytes(first, details, exif.get_ifd(ExifTags.IFD.GPSInfo))
     except Exception:  # as above
         return None
 
 
-def without_gps(exif: bytes) -> bytes:
-    """The same EXIF without the place."""
+def without(exif: bytes, tags: Collection[int]) -> bytes:
+    """The same EXIF without some tags of its first directory (`IFD.GPSInfo` is the place)."""
+    loaded = Image.Exif()
+    loaded.load(exif)
+    directories = {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
+    first = {tag: value for tag, value in loaded.items() if tag not in directories and tag not in tags}
+    place = {} if ExifTags.IFD.GPSInfo in tags else loaded.get_ifd(ExifTags.IFD.GPSInfo)
+    return _to_bytes(first, loaded.get_ifd(ExifTags.IFD.Exif), place)
+
+
+class _Text(str):
+    """A text of an EXIF: Pillow reads its bytes as Latin-1, but writes ASCII, with "?" for all other letters."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        return super().encode("latin-1", errors)
+
+
+def texts_as_read(tags: Mapping[int, Any]) -> dict[int, Any]:
+    """The same tags, with texts that Pillow will write byte for byte as it has read them (UTF-8 or whatever they are)."""
+    return {tag: _Text(value) if isinstance(value, str) else value for tag, value in tags.items()}
+
+
+def _to_bytes(first: Mapping[int, Any], details: Mapping[int, Any], place: Mapping[int, Any]) -> bytes:
     result = Image.Exif()
-    result.load(exif)
-    if ExifTags.IFD.GPSInfo in result:
-        del result[ExifTags.IFD.GPSInfo]
+    result.update(texts_as_read(first))
+    if details:
+        result[ExifTags.IFD.Exif] = texts_as_read(details)
+    if place:
+        result[ExifTags.IFD.GPSInfo] = texts_as_read(place)
     return result.tobytes()

@@ -19,9 +19,9 @@ def check_output(path: str | os.PathLike[str], force: bool = False) -> None:
     """Raise OutputError now if `write_whole` could not put a file at `path`; call it before a long computation."""
     path = Path(path)
     try:
-        folder = next(parent for parent in path.parents if parent.exists())
+        folder = next(parent for parent in path.parents if _is_there(parent))
         if not folder.is_dir():
-            raise OutputError(f"{folder} is a file, so {path} cannot be written in it: choose another folder.")
+            raise OutputError(f"{folder} is not a folder, so {path} cannot be written in it: choose another folder.")
         if path.is_dir():
             raise OutputError(f"{path} is a folder: give the name of a file in it.")
         if not force and _is_there(path):
@@ -87,7 +87,7 @@ def _rename_if_free(temporary: Path, path: Path) -> None:
 def _is_there(path: Path) -> bool:
     try:
         path.lstat()  # Path.exists() would follow a symbolic link, and say False of a name that is too long
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 

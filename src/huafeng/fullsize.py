@@ -36,13 +36,13 @@ def enlarge(painted: U8, photo: U8, working: U8, detail: float, *, threads: int 
     def strip(top: int, bottom: int) -> None:
         rows = rows_of(small, top, bottom, width, height)
         if detail > 0 and shrunk:
-            own = np.asarray(Image.fromarray(photo[top:bottom]).convert("L"), dtype=np.int16)
-            fine = own - rows_of(luma, top, bottom, width, height)
+            light = np.asarray(Image.fromarray(photo[top:bottom]).convert("L"), dtype=np.int16)
+            fine = light - rows_of(luma, top, bottom, width, height)
             fine -= np.clip(fine, -NOISE, NOISE)
             fine = np.rint(fine * np.float32(detail)).astype(np.int16)
-            result[top:bottom] = np.clip(rows + fine[:, :, None], 0, 255)
-        else:
-            result[top:bottom] = rows
+            rows = np.clip(rows + fine[:, :, None], 0, 255)
+        own_top = -(-top // STRIP) * STRIP  # the last strip reaches back into rows of another, who rounds them otherwise
+        result[own_top:bottom] = rows[own_top - top :]
 
     in_strips(strip, height, STRIP, threads)
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import stat
 import sys
 import threading
 import unicodedata
@@ -154,6 +155,8 @@ class Library:
             raise StyleNotFound(f"There is no style file {path}{self._known_as(path)}.") from None
         except (OSError, ValueError) as error:
             raise StyleError(f"The style file {str(path)!r} cannot be read ({error}).") from error
+        if not stat.S_ISREG(status.st_mode):  # a folder; or a pipe, which would be waited for
+            raise StyleError(f"The style file {str(path)!r} cannot be read: it is not a file.")
         stamp = (status.st_mtime_ns, status.st_size)
         with self._lock:
             kept = self._styles.get(place)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 from pathlib import Path
 
 from huafeng.cube import MAX_CHARS, read_cube, read_hald
 from huafeng.errors import LutError
-from huafeng.look import Lut
 from huafeng.photo import Photo
 from huafeng.style import Card, Style
 
@@ -22,20 +22,24 @@ def read_look(path: Path) -> Style:
         LutError: the file cannot be read, or holds no colour table.
         PhotoError: the picture cannot be read.
     """
-    lut = _read_cube_file(path) if path.suffix.lower() == ".cube" else read_hald(Photo.open(path).pixels)
+    try:
+        lut = read_cube(_text(path)) if path.suffix.lower() == ".cube" else read_hald(Photo.open(path).pixels)
+    except LutError as error:
+        raise LutError(f"{path}: {error}") from error
     date = datetime.datetime.fromtimestamp(path.stat().st_mtime).date().isoformat()
-    card = Card(title_en=path.stem[:200], title_zh="", author="unknown", licence="unknown", trained_on="",
+    title = re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "?", path.stem)  # a card takes no controls and no broken Unicode
+    card = Card(title_en=title, title_zh="", author="unknown", licence="unknown", trained_on="",
                 provenance=f"read from {path.suffix.lower()} file", date=date)  # fmt: skip
-    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:64] or "look"
-    return Style(name.rstrip("-"), "look", {"lut": lut.table}, card)
+    plain = unicodedata.normalize("NFKC", path.stem).lower()
+    words = "".join(letter if letter.isalnum() else " " for letter in plain).split()
+    name = "-".join(words)[:64].rstrip("-") or "look"
+    return Style(name, "look", {"lut": lut.table}, card)
 
 
-def _read_cube_file(path: Path) -> Lut:
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_CHARS:
-            raise LutError(f"{path} is too large for a .cube file.")
-        return read_cube(path.read_text(encoding="utf-8-sig", errors="replace"))
-    except FileNotFoundError as error:
-        raise LutError(f"There is no file {path}.") from error
+            raise LutError("The file is too large for a .cube file.")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
-        raise LutError(f"{path} cannot be read ({error.strerror}).") from error
+        raise LutError(f"The file cannot be read ({error.strerror}).") from error

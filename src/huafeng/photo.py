@@ -95,15 +95,16 @@ class Photo:
         *,
         quality: int | None = None,
         subsampling: str | None = None,
-        lossless: bool = False,
+        lossless: bool | None = None,
         keep_gps: bool = False,
         profile: Profile = "srgb",
     ) -> bytes:
         """The photo as a file's bytes.
 
         EXIF comes along, with orientation 1 and without thumbnail, maker note and (unless `keep_gps`) GPS; XMP does
-        not, as it may say the place as well. An sRGB profile is embedded if the source had a profile. JPEG has no
-        alpha: the photo is laid on white. An EXIF too long for a JPEG (64 KB) is left out.
+        not, as it may say the place as well. An EXIF too long for a JPEG (64 KB) is left out. JPEG, PNG and TIFF keep
+        the pixels per inch. An sRGB profile is embedded if the source had a profile. JPEG has no alpha: the photo is
+        laid on white.
 
         An option that a format does not have is ignored, so that one set of options serves a mixed folder.
 
@@ -113,7 +114,7 @@ class Photo:
                 92 (JPEG), 90 (WebP), 80 (AVIF).
             subsampling: of colour, "4:4:4", "4:2:2" or "4:2:0", for JPEG and AVIF; None: a JPEG source's for a JPEG,
                 else 4:2:0.
-            lossless: for WebP.
+            lossless: for WebP; None: as the source was, unless a quality is given.
             keep_gps: keep the place where the photo was taken.
             profile: "srgb", or "source": convert back to the source's RGB profile and embed it (sRGB where the source
                 was grey, CMYK, or its profile can only be read from).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
@@ -64,6 +64,8 @@ class Source:
     format: JPEG, PNG, WEBP, AVIF, TIFF or HEIC; None for an array.
     icc: its colour profile, if it had a sound one.   exif: what of its EXIF the result may carry; it may hold GPS.
     qtables, subsampling: how a JPEG was compressed.   grey: it had no colour.
+    dpi: how large it is to be printed, pixels per inch across and down; None if it did not say.
+    lossless: it was a WebP without loss.
     """
 
     format: str | None = None
@@ -72,6 +74,8 @@ class Source:
     qtables: tuple[tuple[int, ...], ...] | None = None
     subsampling: str | None = None
     grey: bool = False
+    dpi: tuple[float, float] | None = None
+    lossless: bool = False
 
 
 def decode(data: bytes, name: str, limits: Limits) -> tuple[U8, U8 | None, Source]:
@@ -97,7 +101,8 @@ def decode(data: bytes, name: str, limits: Limits) -> tuple[U8, U8 | None, Sourc
         if kind in {"PNG", "WEBP", "AVIF"} and getattr(image, "is_animated", False):
             raise _animated(name)
         image.load()
-        return _converted(image, kind)
+        pixels, alpha, source = _converted(image, kind)
+        return pixels, alpha, replace(source, lossless=kind == "WEBP" and _is_lossless_webp(data))
     except PhotoError:
         raise
     except MemoryError as error:
@@ -205,8 +210,20 @@ def _converted(image: ImageFile.ImageFile, kind: str) -> tuple[U8, U8 | None, So
         qtables=_qtables(image) if isinstance(image, JpegImageFile) else None,
         subsampling=_SUBSAMPLING.get(get_sampling(image)),
         grey=image.mode in {"1", "L", "LA", "La", "F"} or image.mode.startswith("I"),
+        dpi=_dpi(image, sideways),
     )
     return pixels, alpha, source
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    """Whether the picture is in a VP8L chunk; chunks are a name, a length and content, padded to even length."""
+    place = 12  # after RIFF, length, WEBP
+    while place + 8 <= len(data):
+        if data[place : place + 4] in (b"VP8L", b"VP8 "):
+            return data[place : place + 4] == b"VP8L"
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + length + length % 2
+    return False
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -247,6 +264,13 @@ def _rgb(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Im
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_TURN[orientation]) if orientation in _TURN else image
+
+
+def _dpi(image: Image.Image, sideways: bool) -> tuple[float, float] | None:
+    match image.info.get("dpi"):
+        case (across, down) if 1 < across < 2**16 and 1 < down < 2**16:  # a TIFF that says nothing has 1
+            return (float(down), float(across)) if sideways else (float(across), float(down))
+    return None
 
 
 def _qtables(image: JpegImageFile) -> tuple[tuple[int, ...], ...] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from huafeng import exif, icc
 from huafeng.errors import PhotoError
@@ -39,7 +39,7 @@ class EncodeOptions(TypedDict, total=False):
 
     quality: int | None
     subsampling: str | None
-    lossless: bool
+    lossless: bool | None
     keep_gps: bool
     profile: Profile
 
@@ -62,7 +62,7 @@ def encode(
     *,
     quality: int | None,
     subsampling: str | None,
-    lossless: bool,
+    lossless: bool | None,
     keep_gps: bool,
     profile: Profile,
 ) -> bytes:
@@ -85,13 +85,19 @@ def encode(
     if format == "JPEG":
         options = _jpeg_options(source, quality, subsampling)
     elif format == "WEBP":
-        options = {"quality": quality or _QUALITY[format], "lossless": lossless, "exact": lossless}
+        without_loss = source.lossless and quality is None if lossless is None else lossless
+        options = {"quality": quality or _QUALITY[format], "lossless": without_loss, "exact": without_loss}
     elif format == "AVIF":
         options = {"quality": quality or _QUALITY[format], "subsampling": subsampling or "4:2:0"}
     elif format == "PNG":
         options = {"compress_level": _PNG_LEVEL}
+    if source.dpi is not None:
+        options["dpi"] = source.dpi  # JPEG and PNG have a place for it
     if source.exif is not None:
-        kept = source.exif if keep_gps else exif.without_gps(source.exif)
+        dropped = set() if keep_gps else {int(ExifTags.IFD.GPSInfo)}
+        if format == "AVIF":  # else Pillow takes it out, and writes the rest anew with "?" for letters beyond ASCII
+            dropped.add(int(ExifTags.Base.Orientation))
+        kept = exif.without(source.exif, dropped)
         if format != "JPEG" or len(kept) <= _JPEG_MAX_EXIF:
             options["exif"] = kept
 
@@ -100,7 +106,7 @@ def encode(
         if source.icc is not None:
             options["icc_profile"] = _to_profile(image, source.icc) if profile == "source" else icc.srgb_profile()
         if format == "TIFF":
-            return write_tiff(np.asarray(image), alpha, options.get("exif"), options.get("icc_profile"))
+            return write_tiff(np.asarray(image), alpha, options.get("exif"), options.get("icc_profile"), source.dpi)
         if alpha is not None:
             image = _with_alpha(image, Image.fromarray(alpha), flat=format == "JPEG")
         out = io.BytesIO()

@@ -20,15 +20,14 @@ Array = NDArray[Any]
 
 
 def resize(pixels: U8, width: int, height: int) -> U8:
-    """uint8 [H, W] or [H, W, 3] -> the same at height x width; area-true when shrinking, bicubic when growing."""
+    """uint8 [H, W] or [H, W, 3] -> the same at height x width; Lanczos when shrinking, bicubic when growing."""
     if pixels.shape[:2] == (height, width):
         return pixels
-    shrinking = width * height < pixels.shape[0] * pixels.shape[1]
     image = Image.fromarray(pixels)
-    how = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
-    if shrinking:  # reducing by whole factors first keeps Lanczos cheap on large photos
-        return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0))
-    return np.asarray(image.resize((width, height), how))
+    if width * height > pixels.shape[0] * pixels.shape[1]:
+        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+    # reducing by whole factors first keeps Lanczos cheap on large photos
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0))
 
 
 def blend(under: U8, over: U8, amount: float | U8, *, threads: int = 1) -> U8:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from huafeng.art import Generator
 
 WORKING_PX = 1080  # short side at which strokes are drawn, for stroke size 1
+MOST_PIXELS = 16_000_000  # painted at most: finer strokes on a larger photo are not worth the minutes and the memory
 SMALLEST_PX = 64  # a smaller working size leaves nothing of the photo to recognise
 
 
@@ -35,7 +36,7 @@ class Stylizer:
 
     def __init__(self, library: Library | None = None, *, threads: int | None = None) -> None:
         self.library = library or Library()
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = max(1, threads or cores())
         self._generator: Generator | None = None
         self._lock = threading.Lock()
 
@@ -93,12 +94,18 @@ class Stylizer:
             return self._generator
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def working_size(width: int, height: int, stroke: float) -> tuple[int, int]:
     """Width and height at which a photo of width x height is painted.
 
     The short side is 1080 px, or the photo's own if that is less, divided by the stroke size: a smaller picture has
-    larger strokes once it is back at full size. The proportions stay, to a pixel.
+    larger strokes once it is back at full size. At most 16 million pixels. The proportions stay, to a pixel.
     """
     short = min(width, height)
     scale = max(min(short, WORKING_PX) / stroke, min(short, SMALLEST_PX)) / short
+    scale = min(scale, (MOST_PIXELS / (width * height)) ** 0.5)
     return max(1, round(width * scale)), max(1, round(height * scale))

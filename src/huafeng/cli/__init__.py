@@ -8,8 +8,10 @@ mistake, 130 Ctrl-C.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -53,6 +55,9 @@ def huafeng(
 
 def main() -> NoReturn:
     """The console script `huafeng`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show is no reason to fail
             stream.reconfigure(errors="backslashreplace")

@@ -203,11 +203,12 @@ def _region(mask: str | None, box: str | None, problems: list[str]) -> dict[str,
 
 
 def _saved(file: Path) -> Edit:
-    from huafeng.edit import Edit
+    from huafeng.edit import MAX_JSON_CHARS, Edit
     from huafeng.errors import EditError
 
     try:
-        text = file.read_text("utf-8-sig")
+        with file.open(encoding="utf-8-sig") as opened:
+            text = opened.read(MAX_JSON_CHARS + 1)
     except OSError as error:
         raise EditError([f"{file} cannot be read ({error.strerror})"]) from error
     except ValueError as error:

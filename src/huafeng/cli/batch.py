@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import sys
 import threading
 import time
 import warnings
@@ -20,7 +20,7 @@ from huafeng.files import check_output, write_whole
 from huafeng.photo import EncodeOptions, Photo
 from huafeng.pixels import U8
 from huafeng.region import MaskResized
-from huafeng.stylizer import Stylizer
+from huafeng.stylizer import Stylizer, cores
 
 MOST_JOBS = 4  # by default: a 12-megapixel photo takes up to 0.7 GB while it is worked on
 LARGE_PIXELS = 24_000_000  # photos larger than this are styled one at a time, whatever --jobs says
@@ -37,11 +37,6 @@ class Order(NamedTuple):
 
 class Stopped(Exception):
     """The run is to end: the photo in work is given up before its result is written."""
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Batch:
@@ -104,7 +99,7 @@ class Batch:
                     job = futures[future]
                     if error := future.exception():
                         errors[job] = error
-                    elif not screen.is_terminal:
+                    elif not (screen.is_terminal and sys.stdout.isatty()):  # there, the bar is enough
                         _tell(job)
                     progress.advance(bar)
             except BaseException:  # Ctrl-C, or nobody reads our output any more

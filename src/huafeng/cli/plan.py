@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,8 @@ def plan(arguments: Sequence[str], style: str, out: str | None, suffix: str | No
                 raise PhotoError(f"There is no file {one.photo}.")
             if _key(one.photo) not in results:  # the results of an earlier run, in the same folder, are not its photos
                 jobs.setdefault(_key(one.photo), one)
+    if out is None or folder is not None:
+        jobs = _told_apart(jobs)
     _check_results(jobs)
     return list(jobs.values())
 
@@ -111,6 +114,21 @@ def _pictures(folder: Path) -> list[Path]:
     return found
 
 
+def _told_apart(jobs: dict[Path, Job]) -> dict[Path, Job]:
+    """Photos that differ in their suffix only, as a telephone's IMG_1.heic and IMG_1.jpg: results IMG_1-heic-STYLE.jpg ..."""
+    count = Counter(_key(job.result) for job in jobs.values())
+    alike = {key for key, number in count.items() if number > 1}
+
+    def renamed(job: Job) -> Job:
+        if _key(job.result) not in alike:
+            return job
+        photo, result = job
+        told = f"{photo.stem}-{photo.suffix[1:].lower()}{result.name.removeprefix(photo.stem)}"
+        return Job(photo, result.with_name(told))
+
+    return {key: renamed(job) for key, job in jobs.items()}
+
+
 def _check_results(jobs: dict[Path, Job]) -> None:
     taken: dict[Path, Job] = {}
     for photo, job in jobs.items():
@@ -118,7 +136,7 @@ def _check_results(jobs: dict[Path, Job]) -> None:
         if result in taken:
             raise OutputError(
                 f"{taken[result].photo} and {job.photo} would both be written to {job.result}: "
-                "run them one by one, or give another --format or -o."
+                "run them one by one with an -o each."
             )
         if result in jobs and result != photo:
             raise OutputError(
@@ -129,7 +147,7 @@ def _check_results(jobs: dict[Path, Job]) -> None:
 
 def _key(path: Path) -> Path:
     """What tells two paths to the same file from paths to two files."""
-    return Path(os.path.normcase(path.resolve()))
+    return Path(os.path.normcase(os.path.realpath(path)))  # Path.resolve() raises where links go round in a circle
 
 
 def _listed(suffixes: Iterable[str]) -> str:

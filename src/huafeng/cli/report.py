@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ def reason(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "This computer's memory is too small for it: make the photo smaller, or work on fewer at once (--jobs 1)."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # photos have their own; this is our output, redirected
+        return "The disk has no room left for what is to be told here: free some space and try again."
     first = (str(error).strip().splitlines() or [""])[0]
     return f"This is a bug in Huafeng, please report it ({type(error).__name__}: {first})."
 

@@ -159,7 +159,7 @@ class Trainer:
         adversarial = r["adversarial"] if progress >= r["adversarial_from"] else 0.0
         drawn = self.collections[style] if adversarial else torch.zeros_like(style, dtype=torch.bool)
 
-        # Generator phase: min content + style + variation + flat + grid - D(G(x, s))
+        # Generator phase: min content + style + variation + flat + calm + grid - D(G(x, s))
         with torch.autocast("cpu", torch.bfloat16):
             made = self.generator(photo, self.codes[style])
         # A random offset: the loss network's strides must not teach the generator a grid of their own phase.
@@ -179,7 +179,8 @@ class Trainer:
             "content": r["content"] * losses.content_loss(found[CONTENT_LAYER], wanted),
             "style": r["style"] * sum(map(losses.style_loss, grams, targets)) / len(STYLE_LAYERS),
             "variation": r["total_variation"] * losses.total_variation(made),
-            "flat": r["flat"] * losses.flatness_loss(made, photo),
+            "flat": r["flat"] * losses.flatness_loss(made, photo),  # no blotches
+            "calm": r["calm"] * losses.flatness_loss(made, photo, cell=2, edge=0.02),  # no texture noise in a clear sky
             "grid": r["grid"] * losses.grid_excess(made),
         }  # fmt: skip
         if drawn.any():
