@@ -77,11 +77,9 @@ def test_a_look_comes_back_as_it_was() -> None:
 
 
 def test_an_art_style_comes_back_as_it_was() -> None:
-    delta = np.arange(6, dtype=np.float32).reshape(2, 3) / 7
-    back = Style.from_bytes(art(tensors={"code": np.array([0.1, 2], np.float32), "delta.conv": delta}).to_bytes())
+    back = Style.from_bytes(art(tensors={"code": np.array([0.1, 2], np.float32)}).to_bytes())
     assert (back.name, back.kind, back.card, back.thumbnail) == ("wave", "art", ART_CARD, None)
     np.testing.assert_array_equal(back.tensors["code"], np.array([0.1, 2], np.float32))
-    np.testing.assert_array_equal(back.tensors["delta.conv"], delta)
 
 
 @settings(max_examples=20, deadline=None)
@@ -212,13 +210,12 @@ def test_a_look_with_wrong_tensors(tensors: Any, words: Any) -> None:
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({"delta.a": np.zeros(3)}, r"must hold 'code' and nothing else but 'delta.\*', but it holds \['delta.a'\]"),
-        ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold 'code' and nothing else"),
+        ({"delta.a": np.zeros(3)}, r"must hold one tensor, 'code', but it holds \['delta.a'\]"),
+        ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold one tensor"),
         ({"code": np.zeros((1, 3))}, r"'code' has the shape \(1, 3\), it must be one row of 1 to 1024 numbers"),
         ({"code": np.zeros(0)}, "'code' has the shape"),
         ({"code": np.zeros(1025)}, "'code' has the shape"),
         ({"code": np.array([np.inf])}, "'code' holds a NaN or an infinite value"),
-        ({"code": np.zeros(3), "delta.a": np.array([np.nan])}, "'delta.a' holds a NaN"),
     ],
 )
 def test_an_art_style_with_wrong_tensors(tensors: Any, words: Any) -> None:
@@ -296,7 +293,7 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (packed(colour=1), "unknown field 'colour'"),
         (packed(kind="filter"), "kind is 'filter', it must be 'look' or 'art'"),
         (packed(kind=["look"]), "kind is"),
-        (packed(kind="art"), "must hold 'code'"),
+        (packed(kind="art"), "must hold one tensor, 'code'"),
         (packed(name="My Look"), "is not a style name"),
         (packed(name=None), "is not a style name"),
         (packed(card=None), "card is None, it must be an object"),

@@ -4,7 +4,7 @@ NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON 
 
     {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` (look), or `code` and any `delta.*` (art), as float16 or float32, and perhaps `thumbnail`: the
+Its tensors are `lut` (look), or `code` (art), as float16 or float32, and perhaps `thumbnail`: the
 bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it and never executes anything.
 """
 
@@ -130,8 +130,8 @@ class Style:
     Args:
         name: see `check_name`.
         kind: "look" (colour and tone) or "art" (texture, stroke, shape).
-        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b]. art: "code" [K], 1 <= K <= 1024, and any
-            "delta.*" of any shape. All are finite floats; they become read-only float32.
+        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b]. art: "code" [K], 1 <= K <= 1024.
+            All are finite floats; they become read-only float32.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
 
@@ -229,7 +229,7 @@ class Style:
 
 
 def mix_codes(styles: Sequence[tuple[Style, float]]) -> F32:
-    """The weighted mean of the codes of art styles: float32 [K]. `delta.*` tensors take no part.
+    """The weighted mean of the codes of art styles: float32 [K].
 
     Args:
         styles: styles and weights; weights are finite, at least 0, and not all 0.
@@ -358,11 +358,8 @@ def _check_look(tensors: Mapping[str, F32]) -> None:
 
 
 def _check_art(tensors: Mapping[str, F32]) -> None:
-    others = [name for name in tensors if name != "code" and not name.startswith("delta.")]
-    if "code" not in tensors or others:
-        raise StyleError(
-            f"The style is art and must hold 'code' and nothing else but 'delta.*', but it holds {_listed(tensors)}."
-        )
+    if tensors.keys() != {"code"}:
+        raise StyleError(f"The style is art and must hold one tensor, 'code', but it holds {_listed(tensors)}.")
     shape = tensors["code"].shape
     if len(shape) != 1 or not 1 <= shape[0] <= 1024:
         raise StyleError(f"The style's 'code' has the shape {_shown(shape)}, it must be one row of 1 to 1024 numbers.")
