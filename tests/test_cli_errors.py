@@ -434,7 +434,11 @@ def test_ctrl_c_stops_the_run(huafeng: Run, photo: Path, monkeypatch: pytest.Mon
     for name in "ab":
         Path(f"{name}.png").write_bytes(photo.read_bytes())
     monkeypatch.setattr(Photo, "open", interrupted)
-    ran = huafeng("apply", "dark", *["coffee.png", "a.png", "b.png"][:count], "--jobs", "2")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        ran = huafeng("apply", "dark", *["coffee.png", "a.png", "b.png"][:count], "--jobs", "2")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (ran.code, ran.out, ran.err.strip()) == (130, "", "Stopped.")
     assert names() == ["a.png", "b.png", "coffee.png"]
 
