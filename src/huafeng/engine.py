@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,8 @@ except ImportError as error:
 
 # One arena for all sessions: a session lives for one photo, and memory that is new to the process costs a page fault each.
 _MEMORY = onnxruntime.OrtMemoryInfo("Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT)
-onnxruntime.create_and_register_allocator(_MEMORY, onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1}))
+with contextlib.suppress(Exception):  # another part of the program may have registered one: that serves as well
+    onnxruntime.create_and_register_allocator(_MEMORY, onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1}))
 
 
 class Session:
@@ -33,7 +35,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        # without these, idle workers spin on a core that other photos of a folder could use
+        # idle workers would spin on a core that other photos of a folder could use
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.use_env_allocators", "1")
         self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
