@@ -11,13 +11,12 @@ ships, the peers with the default settings. Their weights are random (peers.py),
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import onnxruntime
 from peers import PEERS, session
+from race import race
 from safetensors.numpy import save
 from skimage import data
 
@@ -34,18 +33,6 @@ def base_generator(threads: int) -> Generator:
     from huafeng.training.network import Generator as Network
 
     return Generator(save(base_tensors(Network())), threads=threads)
-
-
-def race(runs: int, contestants: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each, one run of each in turn, after a first run of each that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for lap in range(runs + 1):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            if lap:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(laps) for name, laps in times.items()}
 
 
 def main() -> None:
@@ -72,9 +59,9 @@ def main() -> None:
     print(f"{width} x {height}, {args.threads} threads, onnxruntime {onnxruntime.__version__}, "
           f"medians of {args.runs} interleaved runs")  # fmt: skip
     print(f"{'':18} {'ms':>8} {'MP/s':>7} {'paint is':>12} {'network is':>12}")
-    for name, seconds in took.items():
-        ratios = [f"{seconds / took[ours]:5.1f}x faster" if name in PEERS else "" for ours in list(took)[:2]]
-        print(f"{name:18} {1000 * seconds:8.0f} {width * height / 1e6 / seconds:7.2f} {ratios[0]:>12} {ratios[1]:>12}")
+    for name, ms in took.items():
+        ratios = [f"{ms / took[ours]:5.1f}x faster" if name in PEERS else "" for ours in list(took)[:2]]
+        print(f"{name:18} {ms:8.0f} {width * height / 1e3 / ms:7.2f} {ratios[0]:>12} {ratios[1]:>12}")
 
 
 if __name__ == "__main__":

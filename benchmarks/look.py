@@ -8,14 +8,12 @@ Without a photo of your own one is made up. The last rows are the worst case: no
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
+from race import race
 
 from huafeng.look import Lut, apply_lut
 from huafeng.photo import Photo
@@ -38,18 +36,6 @@ def made_look(size: int) -> Lut:
     x = Lut.identity(size).table
     curve = x * x * (3 - 2 * x)
     return Lut(np.clip(curve * [1.05, 1.0, 0.9] + [0.0, 0.02, 0.06], 0, 1).astype(np.float32))
-
-
-def race(runs: int, contestants: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median milliseconds of each, one run of each in turn, after a first run of each that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for lap in range(runs + 1):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            if lap:
-                times[name].append(1000 * (time.perf_counter() - start))
-    return {name: statistics.median(laps) for name, laps in times.items()}
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from huafeng.pixels import U8, in_strips
 I16 = NDArray[np.int16]
 
 NOISE = 3  # detail up to this many of 255 levels is taken for noise
-STRIP = 256  # rows at a time, the last strip as well: Pillow orders its two passes by the size, and their rounding differs
+STRIP = 256  # rows at a time
 
 
 def enlarge(painted: U8, photo: U8, working: U8, detail: float, *, threads: int = 1) -> U8:
@@ -41,8 +41,7 @@ def enlarge(painted: U8, photo: U8, working: U8, detail: float, *, threads: int 
             fine -= np.clip(fine, -NOISE, NOISE)
             fine = np.rint(fine * np.float32(detail)).astype(np.int16)
             rows = np.clip(rows + fine[:, :, None], 0, 255)
-        own_top = -(-top // STRIP) * STRIP  # the last strip reaches back into rows of another, who rounds them otherwise
-        result[own_top:bottom] = rows[own_top - top :]
+        result[top:bottom] = rows
 
     in_strips(strip, height, STRIP, threads)
     return result
@@ -65,7 +64,8 @@ def rows_of(image: Image.Image, top: int, bottom: int, width: int, height: int) 
     """Rows top..bottom of `image` enlarged to width x height, without enlarging the rest: [bottom - top, width(, 3)]."""
     scale = image.height / height
     margin = math.ceil(4 / scale)  # Pillow reads nothing outside the box: take in the bicubic kernel's reach
-    first, last = max(0, top - margin), min(height, bottom + margin)
+    # STRIP rows at least: Pillow orders its two passes by the size, and a short last strip would be rounded otherwise
+    first, last = max(0, min(top, bottom - STRIP) - margin), min(height, bottom + margin)
     box = (0.0, first * scale, float(image.width), min(last * scale, float(image.height)))
     grown = image.resize((width, last - first), Image.Resampling.BICUBIC, box=box)
     return np.asarray(grown, dtype=np.int16)[top - first : bottom - first]

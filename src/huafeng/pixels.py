@@ -51,11 +51,8 @@ def blend(under: U8, over: U8, amount: float | U8, *, threads: int = 1) -> U8:
 
 
 def in_strips(work: Callable[[int, int], None], height: int, rows: int, threads: int) -> None:
-    """Call `work(top, bottom)` for strips of `rows` rows that cover the height, over threads.
-
-    The last strip reaches back into the one before it rather than being shorter, where there is one.
-    """
-    tops = [min(top, max(0, height - rows)) for top in range(0, height, rows)]
+    """Call `work(top, bottom)` for strips of `rows` rows that cover the height, each row once, over threads."""
+    tops = range(0, height, rows)
     if threads <= 1 or len(tops) == 1:
         for top in tops:
             work(top, min(top + rows, height))

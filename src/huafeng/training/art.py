@@ -118,8 +118,9 @@ class Trainer:
         self.collections = torch.tensor([w.collection for w in self.works])
         self.targets = [Targets(w, self.features) for w in self.works]
         every = recipe["hold_out_every"]
-        paths = [p for f in recipe["photos"] for i, p in enumerate(list_pictures(data / f)) if i % every]
-        held = [p for f in recipe["photos"] for i, p in enumerate(list_pictures(data / f)) if not i % every]
+        folders = [list_pictures(data / f) for f in recipe["photos"]]
+        paths = [p for folder in folders for i, p in enumerate(folder) if i % every]
+        held = [p for folder in folders for p in folder[::every]]
         self.held = [read_picture(p, 384) for p in random.Random(1).sample(held, min(6, len(held)))]
         photos = [read_picture(p, 384) for p in paths]
         side = recipe["crop_px"] + 2 * MARGIN
@@ -255,14 +256,14 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's checkpoint")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    recipe = json.loads(args.recipe.read_text())
+    recipe = json.loads(args.recipe.read_text(encoding="utf-8"))
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, args.data, args.features, args.seed)
     checkpoint = args.out / "checkpoint.pt"
     if args.resume:
         trainer.load(torch.load(checkpoint, weights_only=True))
     (args.out / "options.json").write_text(json.dumps(recipe | {"minutes": args.minutes, "seed": args.seed}, indent=1))
-    before, start, saved = trainer.seconds, time.monotonic(), 0.0
+    before, start, saved = trainer.seconds, time.monotonic(), trainer.seconds
     with (args.out / "stats.jsonl").open("a") as stats:
         while trainer.seconds < args.minutes * 60:
             parts = trainer.step(trainer.seconds / (args.minutes * 60))

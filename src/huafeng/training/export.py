@@ -17,10 +17,9 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from huafeng.pixels import Array
-from huafeng.training.network import DELTA, Conv, Generator, upsampling_kernel
+from huafeng.training.network import DELTA, NORM_EPSILON, Conv, Generator, upsampling_kernel
 
 OPSET = 18
-NORM_EPSILON = 1e-3
 
 
 def conv_layers(generator: Generator) -> dict[str, Conv]:

@@ -25,6 +25,8 @@ PHASE = torch.tensor(
 )
 
 
+NORM_EPSILON = 1e-3
+
 DELTA = torch.zeros(3, 1, 3, 3)
 DELTA[:, :, 1, 1] = 1
 
@@ -64,7 +66,7 @@ class ConditionalNorm(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """[B, C, H, W] and codes [B, K] -> [B, C, H, W]."""
-        x = F.instance_norm(x, eps=1e-3)  # [B, C, H, W]
+        x = F.instance_norm(x, eps=NORM_EPSILON)  # [B, C, H, W]
         return x * self.scale(code)[:, :, None, None].to(x) + self.shift(code)[:, :, None, None].to(x)
 
 

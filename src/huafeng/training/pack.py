@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="run folder with checkpoint.pt and options.json")
     parser.add_argument("--out", type=Path, required=True, help="folder for base.safetensors and NAME.style")
     args = parser.parse_args()
-    recipe = json.loads((args.run / "options.json").read_text())
+    recipe = json.loads((args.run / "options.json").read_text(encoding="utf-8"))
     state = torch.load(args.run / "checkpoint.pt", weights_only=True)
     trained = TrainedGenerator()
     trained.load_state_dict(state["ema"])
