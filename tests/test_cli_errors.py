@@ -178,7 +178,7 @@ def test_art_for_another_base_generator(huafeng: Run, photo: Path, styles_folder
     (styles_folder / "other.style").write_bytes(data[:at] + b"0" * 64 + data[at + 64 :])
     for photos in (["coffee.png"], ["coffee.png", str(Path("../album2.png"))]):
         Path(photos[-1]).write_bytes(photo.read_bytes())
-        refused(huafeng("apply", str(styles_folder / "other.style"), *photos), "another base generator")
+        refused(huafeng("apply", str(styles_folder / "other.style"), *photos), "its base generator is not here")
 
 
 # --- the edit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
 from huafeng import BoxRegion, Card, Edit, Library, MaskRegion, Photo, Style, StyleWeight, Stylizer, parse_styles
@@ -107,7 +109,7 @@ def test_stroke_size_changes_the_picture(stylizer: Stylizer, photo: Photo) -> No
 def test_style_of_another_generator_is_refused(stylizer: Stylizer, photo: Photo, tmp_path: Path) -> None:
     monet = stylizer.library.get("monet")
     replace(monet, name="alien", card=replace(monet.card, base_sha256="0" * 64)).save(tmp_path / "alien.style")
-    with pytest.raises(StyleError, match="another base generator"):
+    with pytest.raises(StyleError, match="its base generator is not here"):
         stylizer.apply(photo, Edit(parse_styles("alien")))
 
 
@@ -140,3 +142,21 @@ def test_jpeg_in_jpeg_out(stylizer: Stylizer, photo: Photo) -> None:
     result = stylizer.apply(Photo.from_bytes(buffer.getvalue()), Edit(parse_styles("monet"))).to_bytes()
     with Image.open(io.BytesIO(result)) as image:
         assert (image.format, image.size) == ("JPEG", (200, 200))
+
+
+def test_a_style_brings_its_own_generator(photo: Photo, tmp_path: Path) -> None:
+    built_in = Library()
+    monet = built_in.get("monet")
+    tensors = safetensors.numpy.load(built_in.base_path().read_bytes())
+    tensors["last.bias"] = tensors["last.bias"] + np.float16(0.5)  # brighter
+    base = safetensors.numpy.save(tensors)
+    (tmp_path / "base-brighter.safetensors").write_bytes(base)
+    card = replace(monet.card, base_sha256=hashlib.sha256(base).hexdigest())
+    replace(monet, name="brighter", card=card).save(tmp_path / "brighter.style")
+    stylizer = Stylizer()
+    brighter, plain = (
+        stylizer.apply(photo, Edit(parse_styles(str(name)))).pixels for name in (tmp_path / "brighter.style", "monet")
+    )
+    assert brighter.mean() > plain.mean() + 10
+    with pytest.raises(StyleError, match="different base generators"):
+        stylizer.apply(photo, Edit(parse_styles(f"monet+{tmp_path / 'brighter.style'}")))

@@ -8,7 +8,11 @@ HuafengError
 │   ├── LutError           a .cube or HaldCLUT that cannot be read or written
 │   ├── RegionError        a mask that is not an image, a box outside the photo
 │   ├── EditError          an edit with wrong fields: `problems` lists all of them
+│   ├── RecipeError        a training recipe with wrong fields: `problems` lists all of them
+│   ├── DataError          pictures for training that are missing, unreadable or too few
+│   ├── TrainingError      a run that cannot start or go on as asked; an extra that is not installed
 │   └── OutputError        the result exists, the folder is not writable, the disk is full
+├── RunStopped             training stopped itself: a loss that is not finite, a collapse
 └── EngineError            onnxruntime failed or a needed extra is not installed
 """
 
@@ -53,8 +57,28 @@ class EditError(UserError):
         super().__init__("The edit is not valid: " + "; ".join(self.problems) + ".")
 
 
+class RecipeError(UserError):
+    """The recipe is not valid; `problems` holds one sentence per fault."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("The recipe is not valid: " + "; ".join(self.problems) + ".")
+
+
+class DataError(UserError):
+    """The pictures are not there, cannot be read, or are too few."""
+
+
+class TrainingError(UserError):
+    """A run cannot start or go on as asked."""
+
+
 class OutputError(UserError):
     """The result cannot be written where it should go."""
+
+
+class RunStopped(HuafengError):
+    """Training stopped itself; the last good checkpoint is kept."""
 
 
 class EngineError(HuafengError):

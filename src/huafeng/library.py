@@ -20,6 +20,7 @@ from huafeng.style import SUFFIX, Style
 
 BUILT_IN = Path(__file__).parent / "styles"
 BASE_FILE = "base.safetensors"
+BASE_PATTERN = "base*.safetensors"
 FILE_SUFFIXES = (SUFFIX, *LOOK_SUFFIXES)
 _CACHE_STYLES = 64
 
@@ -57,7 +58,8 @@ class Library:
         self.folders = (BUILT_IN, user_folder()) if folders is None else tuple(Path(folder) for folder in folders)
         self._lock = threading.Lock()
         self._styles: dict[Path, tuple[tuple[int, int], Style]] = {}
-        self._base_sha256: str | None = None
+        self._seen: dict[Path, None] = {}  # folders of style files that were given as paths, in that order
+        self._digests: dict[tuple[Path, int, int], str] = {}
 
     def names(self) -> list[str]:
         """The names of all styles, sorted within each folder, the built-in ones first; damaged files among them."""
@@ -91,6 +93,7 @@ class Library:
         """
         text = str(name_or_path)
         if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.lower().endswith(FILE_SUFFIXES):
+            self._seen.setdefault(Path(name_or_path).absolute().parent)
             return Path(name_or_path)
         wanted = _key(text)
         files = self._files()
@@ -107,31 +110,45 @@ class Library:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise StyleNotFound(f"There is no style {text!r}: {hint}'huafeng styles' lists all of them.")
 
-    def base_path(self) -> Path:
-        """The file of the base generator that all art styles share.
+    def base_path(self, sha256: str | None = None) -> Path:
+        """The file of the base generator with this digest; None is the one that the library's styles share.
+
+        It is called base.safetensors, or base-ANYTHING.safetensors, and lies in one of the library's folders, or beside a
+        style file that `get` was given as a path: a training run leaves both in one folder.
 
         Raises:
-            StyleError: none of the folders has it.
+            StyleError: it is not there.
         """
-        for folder in self.folders:
-            if (folder / BASE_FILE).is_file():
-                return folder / BASE_FILE
-        raise StyleError(f"The base generator {BASE_FILE} is missing: install Huafeng again.")
+        for folder in self.folders if sha256 is None else (*self.folders, *list(self._seen)):
+            for path in [folder / BASE_FILE] if sha256 is None else sorted(folder.glob(BASE_PATTERN)):
+                if path.is_file() and (sha256 is None or self._digest(path) == sha256):
+                    return path
+        if sha256 is None:
+            raise StyleError(f"The base generator {BASE_FILE} is missing: install Huafeng again.")
+        raise StyleError(
+            "its base generator is not here: put the base-*.safetensors that belongs to it beside the style file, or get a "
+            "version of the style that fits this version of Huafeng"
+        )
 
     def base_sha256(self) -> str:
-        """The sha256 of the base generator's file, 64 lowercase hex digits, computed once.
+        """The sha256 of the base generator that the library's styles share, 64 lowercase hex digits.
 
         Raises:
             StyleError: the file is missing or cannot be read.
         """
-        if self._base_sha256 is None:
-            path = self.base_path()
-            try:
+        return self._digest(self.base_path())
+
+    def _digest(self, path: Path) -> str:
+        """The file's sha256, computed anew only when it has changed."""
+        try:
+            status = path.stat()
+            key = (path, status.st_mtime_ns, status.st_size)
+            if key not in self._digests:
                 with path.open("rb") as file:
-                    self._base_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError as error:
-                raise StyleError(f"{path}: The base generator cannot be read ({error.strerror}).") from error
-        return self._base_sha256
+                    self._digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            return self._digests[key]
+        except OSError as error:
+            raise StyleError(f"{path}: The base generator cannot be read ({error.strerror}).") from error
 
     def _files(self) -> dict[str, Path]:
         """Key of the name -> style file, in the order of `names`."""

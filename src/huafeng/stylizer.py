@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WORKING_PX = 1080  # short side at which strokes are drawn, for stroke size 1
 MOST_PIXELS = 16_000_000  # painted at most: finer strokes on a larger photo are not worth the minutes and the memory
+KEPT_OPEN = 2  # base generators
 SMALLEST_PX = 64  # a smaller working size leaves nothing of the photo to recognise
 
 
@@ -37,7 +39,7 @@ class Stylizer:
     def __init__(self, library: Library | None = None, *, threads: int | None = None) -> None:
         self.library = library or Library()
         self.threads = max(1, threads or cores())
-        self._generator: Generator | None = None
+        self._generators: dict[Path, Generator] = {}
         self._lock = threading.Lock()
 
     def apply(self, photo: Photo, edit: Edit) -> Photo:
@@ -73,25 +75,30 @@ class Stylizer:
         return photo.with_pixels(blend(photo.pixels, styled, amount, threads=self.threads))
 
     def _paint(self, pixels: U8, arts: list[tuple[Style, float]], edit: Edit) -> U8:
-        generator = self.generator()
-        for style, _ in arts:
-            if style.card.base_sha256 != generator.sha256:
-                raise StyleError(
-                    f"The style {style.name!r} was made for another base generator: "
-                    "get a version of it that fits this version of Huafeng."
-                )
+        code = mix_codes(arts)
+        generator = self.generator(arts[0][0])
         working = resize(pixels, *working_size(pixels.shape[1], pixels.shape[0], edit.stroke))
-        painted = generator.paint(working, mix_codes(arts))
+        painted = generator.paint(working, code)
         return enlarge(painted, pixels, working, edit.detail, threads=self.threads)
 
-    def generator(self) -> Generator:
-        """The base generator, opened at the first use."""
+    def generator(self, style: Style | None = None) -> Generator:
+        """The base generator that paints this art, by default the one that the library's styles share; kept open.
+
+        Raises:
+            StyleError: it is not there.
+        """
         from huafeng.art import Generator  # looks need no onnxruntime
 
+        try:
+            path = self.library.base_path(style.card.base_sha256 if style else None)
+        except StyleError as error:
+            raise error if style is None else StyleError(f"The style {style.name!r} cannot paint: {error}.") from error
         with self._lock:
-            if self._generator is None:
-                self._generator = Generator.open(self.library.base_path(), threads=self.threads)
-            return self._generator
+            if path not in self._generators:
+                if len(self._generators) == KEPT_OPEN:
+                    del self._generators[next(iter(self._generators))]
+                self._generators[path] = Generator.open(path, threads=self.threads)
+            return self._generators[path]
 
 
 def cores() -> int:

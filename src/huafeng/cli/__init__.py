@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from huafeng import __version__
-from huafeng.cli import apply, cube, styles
+from huafeng.cli import apply, cube, doctor, prepare, styles, train
 from huafeng.cli.report import error_line
 from huafeng.errors import UserError
 
@@ -36,6 +36,9 @@ app = typer.Typer(
 app.command("apply")(apply.apply)
 app.command("styles")(styles.styles)
 app.command("cube")(cube.cube)
+app.command("doctor")(doctor.doctor)
+app.command("prepare")(prepare.prepare)
+app.command("train")(train.train)
 
 
 def _version(wanted: bool) -> None:

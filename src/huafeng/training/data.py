@@ -1,47 +1,78 @@
-"""Pictures for training: decoded once, kept in memory as uint8, cropped at random."""
+"""Batches for training: random crops of pictures, every one a pure function of its number."""
 
 from __future__ import annotations
 
-import random
+import functools
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from numpy.typing import NDArray
 from torch import Tensor
 
-from huafeng.pixels import U8
+from huafeng.errors import DataError
+from huafeng.pixels import U8, resize
+from huafeng.training.ahead import Ahead
+from huafeng.training.options import Between
+from huafeng.training.pairs import PicturePairs, open_pairs
+from huafeng.training.pictures import CACHE_MB, Pictures, open_pictures
+from huafeng.training.randomness import numbers
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif"}
+__all__ = [
+    "Augment", "Crops", "Pairs", "PicturePairs", "Pictures", "crop", "open_pairs", "open_pictures", "to_batch",
+]  # fmt: skip
 
+P = TypeVar("P", bound=Pictures | PicturePairs)
 
-def list_pictures(folder: Path) -> list[Path]:
-    """All pictures below a folder, sorted, so that a seed means the same everywhere."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-
-
-def read_picture(path: Path, short_side: int | None = None) -> U8:
-    """Upright RGB uint8 [H, W, 3], shrunk (never grown) to a short side in pixels."""
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
-    if short_side and min(image.size) > short_side:
-        scale = short_side / min(image.size)
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
-    return np.asarray(image)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green, blue; ITU-R BT.601
 
 
-def random_crop(picture: U8, side: int, rng: random.Random, reach: tuple[float, float] = (0.5, 1.0)) -> U8:
-    """A square crop covering `reach` of the short side, resized to `side` px, mirrored half the time."""
+@dataclass(frozen=True)
+class Augment:
+    """How crops are drawn at random."""
+
+    reach: Annotated[tuple[float, float], Between(0.01, 1)] = (0.4, 1.0)
+    """Share of a picture's short side that a crop covers, least and most."""
+    flip: bool = True
+    """Mirror half of the crops, left to right."""
+    color: Annotated[float, Between(0, 1)] = 0.0
+    """Strength of random brightness, contrast and saturation: each is multiplied by 1 - color to 1 + color."""
+
+    def problems(self) -> Iterator[str]:
+        """Faults that no single field can tell."""
+        if self.reach[0] > self.reach[1]:
+            yield "reach must be the least share, then the most"
+
+
+def crop(picture: U8, side_px: int, augment: Augment, draws: NDArray[np.float64]) -> U8:
+    """A square of uint8 [H, W, 3], resized to uint8 [S, S, 3].
+
+    draws: seven numbers in 0..1: the crop's size, left, top; mirrored below 0.5; brightness, contrast, saturation.
+    """
     height, width = picture.shape[:2]
-    extent = max(8, round(min(height, width) * rng.uniform(*reach)))
-    left, top = rng.randint(0, width - extent), rng.randint(0, height - extent)
-    crop = Image.fromarray(picture[top : top + extent, left : left + extent])
-    crop = crop.resize((side, side), Image.Resampling.BICUBIC)
-    if rng.random() < 0.5:
-        crop = ImageOps.mirror(crop)
-    return np.asarray(crop)
+    least, most = augment.reach
+    short = min(height, width)
+    extent = min(short, max(1, round(short * (least + (most - least) * draws[0]))))
+    left, top = int(draws[1] * (width - extent + 1)), int(draws[2] * (height - extent + 1))
+    square = resize(np.ascontiguousarray(picture[top : top + extent, left : left + extent]), side_px, side_px)
+    if augment.flip and draws[3] < 0.5:
+        square = square[:, ::-1]
+    if augment.color:
+        square = _graded(square, *(1 + augment.color * (2 * draws[4:7] - 1)))
+    return np.ascontiguousarray(square)
+
+
+def _graded(pixels: U8, brightness: float, contrast: float, saturation: float) -> U8:
+    """Away from black, then from the mean luminance, then from each pixel's own luminance, by these factors."""
+    x = pixels * np.float32(brightness)
+    mean = (x @ _LUMA).mean()
+    x = mean + np.float32(contrast) * (x - mean)
+    luma = (x @ _LUMA)[:, :, None]
+    x = luma + np.float32(saturation) * (x - luma)
+    return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
 
 
 def to_batch(crops: Sequence[U8]) -> Tensor:
@@ -49,16 +80,124 @@ def to_batch(crops: Sequence[U8]) -> Tensor:
     return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
 
 
-def batches(pictures: Sequence[U8], size: int, side: int, seed: int, reach: tuple[float, float]) -> Iterator[Tensor]:
-    """Endless random batches [B, 3, S, S], prepared one ahead in a thread."""
-    rng = random.Random(seed)
+@functools.lru_cache(maxsize=16)
+def _order(seed: int, purpose: str, epoch: int, count: int) -> NDArray[np.int64]:
+    """In which order an epoch shows `count` pictures."""
+    return numbers(seed, purpose, epoch).permutation(count)
 
-    def make() -> Tensor:
-        return to_batch([random_crop(rng.choice(pictures), side, rng, reach) for _ in range(size)])
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make)
-        while True:
-            ready = ahead.result()
-            ahead = pool.submit(make)
-            yield ready
+class _Samples(Generic[P]):
+    """Sample n of an endless stream: the crop of a picture, or the same crop of both of a pair."""
+
+    def __init__(
+        self, pictures: P, seed: int, purpose: str, augment: Augment, short_side_px: int | None, cache_mb: int
+    ) -> None:
+        if not len(pictures):
+            raise DataError("There are no pictures to train on.")
+        self.pictures, self.seed, self.purpose, self.augment = pictures, seed, purpose, augment
+        self.short_side_px = short_side_px
+        self._kept: dict[int, tuple[U8, ...]] = {}
+        self._room = cache_mb * 10**6
+        self._lock = threading.Lock()
+        self._sides: set[int] = set()
+
+    def make(self, n: int, side_px: int) -> tuple[U8, ...]:
+        """uint8 [S, S, 3], once or twice; a pure function, but for its speed."""
+        self._tell_small(side_px)
+        epoch, place = divmod(n, len(self.pictures))
+        i = int(_order(self.seed, self.purpose, epoch, len(self.pictures))[place])
+        draws = numbers(self.seed, f"{self.purpose}/crop", n).random(7)
+        return tuple(crop(picture, side_px, self.augment, draws) for picture in self._read(i))
+
+    def _read(self, i: int) -> tuple[U8, ...]:
+        kept = self._kept.get(i)
+        if kept is None:
+            read = self.pictures.read(i, self.short_side_px)
+            kept = read if isinstance(read, tuple) else (read,)
+            size = sum(picture.nbytes for picture in kept)
+            with self._lock:  # the first that fit stay: an epoch shows each once, so the latest are no better than others
+                if i not in self._kept and size <= self._room:
+                    self._room -= size
+                    self._kept[i] = kept
+        return kept
+
+    def _tell_small(self, side_px: int) -> None:
+        if side_px in self._sides:
+            return
+        self._sides.add(side_px)
+        if small := self.pictures.smaller_than(side_px):
+            of = f"{small:,} of {len(self.pictures):,} pictures {'is' if small == 1 else 'are'}"
+            self.pictures.told.once(f"{of} smaller than the crops of {side_px} px, which are enlarged from them.")
+
+
+class _Stream(Generic[P]):
+    """What `Crops` and `Pairs` share."""
+
+    def __init__(
+        self,
+        pictures: P,
+        seed: int,
+        purpose: str,
+        augment: Augment,
+        short_side_px: int | None,
+        cache_mb: int = CACHE_MB,
+        threads: int | None = None,
+    ) -> None:
+        self._samples = _Samples(pictures, seed, purpose, augment, short_side_px, cache_mb)
+        self._ahead = Ahead(self._samples.make, threads)
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds for which callers of `batch` have waited."""
+        return self._ahead.waited_s
+
+    def close(self) -> None:
+        """End the threads that prepare batches; they also end with this object, or with the process."""
+        self._ahead.close()
+
+
+class Crops(_Stream[Pictures]):
+    """An endless stream of random crops; sample n depends on the files, (seed, purpose, n) and the size, and on nothing else.
+
+    Each epoch shows every picture once, in an order of its own. So there is no state to save: a resumed run goes on at its
+    sample number, and each of several processes takes its slice of every global batch.
+
+    Args:
+        pictures: as `open_pictures` gives them.
+        seed, purpose: name the stream, as for `randomness.numbers`.
+        augment: how crops are drawn.
+        short_side_px: pictures are shrunk to it when they are read; None: full size.
+        cache_mb: how many decoded pictures are kept in memory, in millions of bytes.
+        threads: prepare batches; by default one a core.
+
+    Raises:
+        DataError: there are no pictures.
+    """
+
+    def sample(self, n: int, side_px: int) -> U8:
+        """Sample n, uint8 [S, S, 3]."""
+        return self._samples.make(n, side_px)[0]
+
+    def batch(self, first: int, count: int, side_px: int) -> Tensor:
+        """Samples first .. first + count - 1, float32 [count, 3, S, S] in 0..1. The next batches are prepared meanwhile.
+
+        They are expected as far on as this one is from the last; a wrong guess costs time, and changes nothing.
+
+        Raises:
+            DataError: no picture can be read any more.
+        """
+        return to_batch([picture for (picture,) in self._ahead.take(first, count, side_px)])
+
+
+class Pairs(_Stream[PicturePairs]):
+    """As `Crops`, for pairs of pictures: one crop, one mirroring and one grading for both."""
+
+    def sample(self, n: int, side_px: int) -> tuple[U8, U8]:
+        """Sample n, twice uint8 [S, S, 3]."""
+        first, second = self._samples.make(n, side_px)
+        return first, second
+
+    def batch(self, first: int, count: int, side_px: int) -> tuple[Tensor, Tensor]:
+        """Samples first .. first + count - 1, twice float32 [count, 3, S, S] in 0..1; as `Crops.batch`."""
+        left, right = zip(*self._ahead.take(first, count, side_px), strict=True)
+        return to_batch(left), to_batch(right)

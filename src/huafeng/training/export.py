@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
@@ -140,7 +141,7 @@ def base_tensors(generator: Generator) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
 
     def put(name: str, value: Tensor) -> None:
-        tensors[name] = value.detach().float().numpy().astype(np.float16)
+        tensors[name] = value.detach().float().numpy().astype(np.float16, order="C")  # safetensors writes memory as it lies
 
     for name, layer in layers.items():
         put(f"{name}.weight", upsampling_kernel(layer.weight) if layer.up else layer.weight)
@@ -158,3 +159,33 @@ def base_tensors(generator: Generator) -> dict[str, Array]:
         graph = GraphWriter(layers, folded).write(shape.blocks, shape.half)
         tensors[f"graph.{kind}"] = np.frombuffer(graph, np.uint8)
     return tensors
+
+
+def trained_weights(tensors: Mapping[str, Array]) -> dict[str, Tensor]:
+    """What `base_tensors` gave -> the weights of a `Generator` of that shape, by name."""
+    weights: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        if name.startswith("graph.") or name == "color.kernel":
+            continue
+        layer, _, part = name.rpartition(".")
+        weight = torch.from_numpy(value.astype(np.float32))
+        if name == "last.bias":
+            weights["last_bias"] = weight[::4]
+        elif part == "weight" and layer in ("up4", "up2", "last"):
+            weights["last" if layer == "last" else name] = _large_kernel(weight)
+        elif layer.startswith("color.matrix"):
+            weights[f"color.{part}"] = weight
+        elif layer.rpartition(".")[2] in ("scale", "shift"):
+            conv, _, kind = layer.rpartition(".")
+            weights[f"{conv}.norm.{kind}.{part}"] = weight
+        else:
+            weights[name] = weight
+    return weights
+
+
+def _large_kernel(small: Tensor) -> Tensor:
+    """The kernel [O, I, 3, 3] whose `upsampling_kernel` is `small` [4 O, I, 3, 3]; both are linear in each other."""
+    units = torch.eye(9, dtype=torch.float64).reshape(9, 1, 3, 3)
+    forward = upsampling_kernel(units).reshape(9, 36)  # row: what one weight of the large kernel becomes
+    flat = small.double().reshape(small.shape[0] // 4, 4, small.shape[1], 9).transpose(1, 2).flatten(2)  # [O, I, 36]
+    return (flat @ torch.linalg.pinv(forward)).reshape(small.shape[0] // 4, small.shape[1], 3, 3).float()

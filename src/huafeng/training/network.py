@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,8 @@ PHASE = torch.tensor(
     ]
 )
 
+
+M = TypeVar("M", bound=nn.Module)
 
 NORM_EPSILON = 1e-3
 
@@ -152,13 +155,16 @@ def squash(x: Tensor) -> Tensor:
 class Discriminator(nn.Module):
     """Conditional patch discriminator: picture [B, 3, H, W] and style index [B] -> scores [B, 1, H/16, W/16].
 
-    Spectral normalisation (Miyato et al., ICLR 2018) on every layer; the condition enters as a projection
+    Spectral normalisation (Miyato et al., ICLR 2018) on every layer, unless switched off; the condition enters as a projection
     (Miyato & Koyama, "cGANs with Projection Discriminator", ICLR 2018).
     """
 
-    def __init__(self, styles: int, width: int = 32) -> None:
+    def __init__(self, styles: int, width: int = 32, *, spectral_norm: bool = True) -> None:
         super().__init__()
-        sn = nn.utils.parametrizations.spectral_norm
+
+        def sn(layer: M) -> M:
+            return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer  # type: ignore[return-value]
+
         widths = [3, width, width * 2, width * 4, width * 4]
         self.layers = nn.ModuleList(sn(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in pairwise(widths))
         self.head = sn(nn.Conv2d(widths[-1], 1, 1))

@@ -1,0 +1,280 @@
+"""The training loop: runs a recipe's steps, logs, watches, saves, stops. It knows no network and no loss.
+
+Everything that weights depend on is in the checkpoint or follows from (seed, step), so that a run that was killed and
+resumed ends with the same bits as one that was not. Only --minutes brings the clock in.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from tqdm import tqdm
+
+from huafeng.errors import RunStopped, TrainingError
+from huafeng.training import checkpoint
+from huafeng.training.processes import Processes
+from huafeng.training.recipe import Clock, Recipe, Report, RunOptions
+from huafeng.training.run import Journal
+from huafeng.training.watch import Watch
+
+OnCollapse = Literal["stop", "rollback", "warn"]
+
+EASED = 0.5  # what going back leaves of the discriminator's learning rate
+MOST_ROLLBACKS = 3
+BEST = "best"
+
+
+@dataclass
+class Progress:
+    """Where the run stands; part of every checkpoint."""
+
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    length: float = 0.0  # steps in all
+    rollbacks: int = 0
+    best: float = math.inf
+    looks_since_best: int = 0
+
+
+class Loop:
+    """One run of a recipe in a folder.
+
+    Args:
+        minutes: training time in all, parts before a resume counted in; the run's length in steps then follows from its pace.
+        tell: takes sentences for the user.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        options: RunOptions,
+        folder: Path,
+        *,
+        processes: Processes,
+        minutes: float | None,
+        on_collapse: OnCollapse,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.recipe, self.options, self.folder, self.processes = recipe, options, folder, processes
+        self.minutes, self.on_collapse, self.tell = minutes, on_collapse, tell
+        self.watch = Watch(options.watch)
+        self.at = Progress(length=options.steps)
+        self.waiting: list[Report] = []  # of steps since the last check
+        self.asked_to_stop = False
+
+    # ---- state
+
+    def state(self) -> dict[str, Any]:
+        """Everything to go on from."""
+        return {
+            "recipe": self.options.recipe,
+            "parts": {name: part.state_dict() for name, part in self.recipe.parts.items()},
+            "progress": vars(self.at).copy(),
+            "watch": self.watch.state_dict(),
+            "data": self.recipe.data,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises:
+            TrainingError: it belongs to another recipe, or to networks of other shapes.
+        """
+        if state["recipe"] != self.options.recipe:
+            raise TrainingError(
+                f"The checkpoint belongs to the recipe {state['recipe']!r}, not to {self.options.recipe!r}: begin a new run."
+            )
+        for name, fingerprint in self.recipe.data.items():
+            if state["data"].get(name) != fingerprint:
+                self.tell(
+                    f"The pictures of {name!r} have changed since the run was begun: it goes on with those that are there."
+                )
+        try:
+            for name, part in self.recipe.parts.items():
+                part.load_state_dict(state["parts"][name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                "The checkpoint does not fit this recipe's networks or styles: resume with the options it was begun with."
+            ) from error
+        self.at = Progress(**state["progress"])
+        self.watch.load_state_dict(state["watch"])
+
+    def clock(self) -> Clock:
+        """The clock of the next step."""
+        progress = min(self.at.step / self.at.length, 1.0)
+        crop_px, batch = self.options.stage(progress)
+        return Clock(self.at.step, self.at.images, progress, batch, crop_px, self.options.seed, self.processes,
+                     EASED**self.at.rollbacks)  # fmt: skip
+
+    # ---- the run
+
+    def run(self) -> None:
+        """Train to the end; the last state is saved. Ctrl-C or SIGTERM: saves, and raises KeyboardInterrupt.
+
+        Raises:
+            RunStopped: a loss is not finite, or the run has collapsed; checkpoints from before that are kept.
+        """
+        journal = Journal(self.folder, self.at.step) if self.processes.first else None
+        bar = tqdm(total=round(self.at.length), initial=self.at.step, unit="step", disable=None if journal else True)
+        if not checkpoint.listed(self.folder) and journal:
+            checkpoint.save(self.folder, self.at.step, self.state())  # a collapse may come before the first one is due
+        self.processes.wait()
+        began, saved = time.monotonic() - self.at.seconds, time.monotonic()
+        try:
+            with self._signals():
+                while not self._over():
+                    clock = self.clock()
+                    self.waiting.append(self.recipe.step(clock))
+                    self.at.step += 1
+                    self.at.images += clock.batch
+                    bar.update()
+                    alone = self.processes.count == 1
+                    if self.at.step % self.options.check_every and not self._over() and not (alone and self.asked_to_stop):
+                        continue
+                    self.at.seconds = self.processes.agree(time.monotonic() - began)
+                    lost = self._check(journal, bar)
+                    if lost:
+                        self._go_back(lost)
+                        began = time.monotonic() - self.at.seconds
+                        bar.reset(round(self.at.length))
+                        bar.update(self.at.step)
+                        continue
+                    stop = self.processes.agree(self.asked_to_stop)
+                    due = time.monotonic() - saved > 60 * self.options.checkpoint_minutes
+                    if self.processes.agree(due or stop or self._over()):
+                        self._save(journal)
+                        saved = time.monotonic()
+                    if stop:
+                        raise KeyboardInterrupt
+        finally:
+            bar.close()
+            if journal:
+                journal.close()
+
+    def _over(self) -> bool:
+        patience = self.options.early_stopping.patience if self.options.early_stopping else math.inf
+        return self.at.step >= self.at.length or self.at.looks_since_best >= patience
+
+    def _check(self, journal: Journal | None, bar: Any) -> str | None:
+        """Settle the steps since the last check; gives what is wrong if the run has collapsed and shall go back."""
+        steps, self.waiting = self.waiting, []
+        values = self._settle(steps)
+        clock = self.clock()
+        values["diversity"] = self.recipe.diversity(clock)
+        alarm = self.watch.see(values)
+        if self.minutes is not None:
+            self._plan(len(steps))
+            bar.total = round(self.at.length)
+        if early := self.options.early_stopping:
+            due = self.at.step // early.every > (self.at.step - len(steps)) // early.every
+            if due:
+                values |= self._look(early.figure, early.least, journal)
+        if journal:
+            pace = {"minutes": self.at.seconds / 60, "images": self.at.images, "waited_s": self.recipe.waited_s()}
+            journal.line(self.at.step, {k: float(f"{v:.5g}") for k, v in (pace | values).items()})
+            shown = {k: f"{v:.3g}" for k, v in values.items()}
+            bar.set_postfix(img_s=f"{self.at.images / max(self.at.seconds, 1e-9):.1f}", **shown)
+        if alarm is None:
+            return None
+        if self.on_collapse == "rollback" and self.at.rollbacks < MOST_ROLLBACKS:
+            return alarm
+        if self.on_collapse == "warn":
+            self.tell(f"Step {self.at.step}: {alarm}.")
+            self.watch.bad.clear()
+            return None
+        raise RunStopped(
+            f"Stopped at step {self.at.step}: {alarm}. The last good checkpoint is kept in {self.folder}; "
+            "--on-collapse rollback goes back to it and lowers the discriminator's rate."
+        )
+
+    def _settle(self, steps: list[Report]) -> dict[str, float]:
+        """Mean values over these steps and all processes; one transfer from the device.
+
+        Raises:
+            RunStopped: a loss was not finite; the first such step and its term are told.
+        """
+        names = {name: None for report in steps for name in [*report.losses, *report.figures]}
+        rows = torch.stack([
+            torch.stack([torch.as_tensor((r.losses | r.figures).get(name, math.nan), dtype=torch.float32) for name in names])
+            for r in steps
+        ])  # fmt: skip
+        table = self.processes.mean(rows.double()).tolist()
+        first = self.at.step - len(steps)
+        for number, (report, row) in enumerate(zip(steps, table, strict=True), first):
+            for name, value in zip(names, row, strict=True):
+                if name in report.losses and not math.isfinite(value):
+                    raise RunStopped(
+                        f"Stopped: the loss {name!r} is {value} at step {number}. The last good checkpoint is kept in "
+                        f"{self.folder}; lower the learning rate, clip the gradient, or use precision: fp32."
+                    )
+        found = {
+            name: [v for v in column if not math.isnan(v)] for name, column in zip(names, zip(*table, strict=True), strict=True)
+        }
+        return {name: sum(column) / len(column) for name, column in found.items() if column}
+
+    def _plan(self, steps: int) -> None:
+        """Choose the run's length so that it ends when its minutes are over."""
+        assert self.minutes is not None
+        pace = self.at.seconds / self.at.step
+        left = self.minutes * 60 - self.at.seconds
+        self.at.length = self.processes.agree(self.at.step + max(0.0, left / pace))
+
+    def _look(self, figure: str, least: float, journal: Journal | None) -> dict[str, float]:
+        """Validation figures; keeps the best weights."""
+        found = self.recipe.figures()
+        if found[figure] < self.at.best - least:
+            self.at.best, self.at.looks_since_best = found[figure], 0
+            if journal:
+                checkpoint.save(self.folder / BEST, self.at.step, self.state(), kept=1)
+        else:
+            self.at.looks_since_best += 1
+        return {f"validation_{name}": value for name, value in found.items()}
+
+    def _save(self, journal: Journal | None) -> None:
+        if journal:
+            checkpoint.save(self.folder, self.at.step, self.state())
+            journal.picture(self.at.step, self.recipe.samples())
+        self.processes.wait()
+
+    def _go_back(self, alarm: str) -> None:
+        """To the newest checkpoint from before the collapse began to show, with a slower discriminator."""
+        rollbacks, began = self.at.rollbacks + 1, self.at.step - self.options.watch.patience * self.options.check_every
+        seconds, best = self.at.seconds, self.at.best
+        oldest = checkpoint.step_of(checkpoint.listed(self.folder)[0])
+        self.load(checkpoint.newest(self.folder, self.tell, max(began, oldest)))
+        self.at.rollbacks, self.at.seconds, self.at.best = rollbacks, seconds, best
+        self.tell(
+            f"{alarm[0].upper()}{alarm[1:]}. Went back to step {self.at.step}; the discriminator now learns at "
+            f"{EASED**rollbacks:.3g} of its rate."
+        )
+        self.processes.wait()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask the run to stop at the next step; a second one stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self.asked_to_stop:
+                raise KeyboardInterrupt
+            self.asked_to_stop = True
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,100 @@
+"""The generator with a run's codes, and the losses with which it learns to paint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from huafeng.training import losses
+from huafeng.training.features import FeatureNetwork
+from huafeng.training.network import Generator
+from huafeng.training.options import Between
+from huafeng.training.recipe import Clock, Machine
+
+MARGIN = 8  # px around the crop that the losses never see: zero padding shows there
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the painting losses; 0 switches one off."""
+
+    content: Annotated[float, Between(0)] = 1.0
+    """Distance of features to the photo's."""
+    style: Annotated[float, Between(0)] = 8.0
+    """Distance of Gram matrices to the works'."""
+    statistics: Annotated[float, Between(0)] = 0.0
+    """Distance of the features' means and deviations to the works' (AdaIN)."""
+    total_variation: Annotated[float, Between(0)] = 0.1
+    """Differences between neighbouring pixels."""
+    flat: Annotated[float, Between(0)] = 6.0
+    """Differences between cells of 16 px where the photo has none: against blotches."""
+    calm: Annotated[float, Between(0)] = 1.5
+    """The same between cells of 2 px: against texture in a clear sky."""
+    grid: Annotated[float, Between(0)] = 0.15
+    """Peaks in the spectrum at periods of 8, 4 and 2 px: against checkerboards."""
+    detail: Annotated[float, Between(0)] = 0.0
+    """Difference of the finest detail to the photo's."""
+
+
+class Painter(nn.Module):
+    """The base generator and the codes [N, K] of a run's styles."""
+
+    def __init__(self, styles: int) -> None:
+        super().__init__()
+        self.generator = Generator()
+        self.codes = nn.Parameter(torch.randn(styles, self.generator.shape.code))
+
+    def forward(self, photo: Tensor, style: Tensor) -> Tensor:
+        """Photo [B, 3, H, W] in 0..1 and style numbers [B] -> picture [B, 3, H, W] in 0..1."""
+        return self.generator(photo, self.codes[style])
+
+
+@dataclass
+class Target:
+    """What a batch shall come near to, by layer: Gram matrices [B, C, C] and channel statistics [B, 2, C]."""
+
+    grams: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+
+
+def window(clock: Clock, *pictures: Tensor) -> list[Tensor]:
+    """The crop without its margin, at an offset of its own in each step.
+
+    The loss network's strides must not teach the generator a grid of their phase.
+    """
+    dy, dx = torch.randint(2 * MARGIN + 1, (2,), generator=clock.numbers("window")).tolist()
+    return [p[..., dy : dy + clock.crop_px, dx : dx + clock.crop_px] for p in pictures]
+
+
+def painting_losses(
+    weights: LossWeights, features: FeatureNetwork, machine: Machine, made: Tensor, photo: Tensor, target: Target
+) -> dict[str, Tensor]:
+    """The weighted losses of results `made` [B, 3, S, S] of `photo`, by name."""
+    with machine.autocast():
+        found = features(made)
+        with torch.no_grad():
+            wanted = features(photo, features.content_layer)[features.content_layer]
+    layers = features.style_layers
+    parts = {}
+    if weights.content:
+        parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted)
+    if weights.style:
+        distances = [losses.style_loss(losses.gram(found[k]), target.grams[k]) for k in layers]
+        parts["style"] = weights.style * torch.stack(distances).mean()
+    if weights.statistics:
+        distances = [losses.adain_loss(losses.channel_statistics(found[k]), target.statistics[k]) for k in layers]
+        parts["statistics"] = weights.statistics * torch.stack(distances).mean()
+    if weights.total_variation:
+        parts["variation"] = weights.total_variation * losses.total_variation(made)
+    if weights.flat:
+        parts["flat"] = weights.flat * losses.flatness_loss(made, photo)
+    if weights.calm:
+        parts["calm"] = weights.calm * losses.flatness_loss(made, photo, cell=2, edge=0.02)
+    if weights.grid:
+        parts["grid"] = weights.grid * losses.grid_excess(made, mean=machine.processes.mean)
+    if weights.detail:
+        parts["detail"] = weights.detail * losses.detail_loss(made, photo)
+    return parts

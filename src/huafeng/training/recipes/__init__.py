@@ -1,0 +1,27 @@
+"""All recipes: a name, the dataclass of its options, and its class."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from huafeng.training.recipe import Machine, Recipe, RunOptions
+from huafeng.training.recipes.art import Art, ArtOptions
+from huafeng.training.recipes.fast_style import FastStyle, FastStyleOptions
+
+
+class Kind(NamedTuple):
+    """A recipe's options, and what makes it of them and a machine."""
+
+    options: type[RunOptions]
+    recipe: Any  # a class: (options, machine) -> Recipe
+
+    def __call__(self, options: RunOptions, machine: Machine) -> Recipe:
+        """Build the networks and open the data."""
+        recipe: Recipe = self.recipe(options, machine)
+        return recipe
+
+
+RECIPES = {
+    "art": Kind(ArtOptions, Art),
+    "fast-style": Kind(FastStyleOptions, FastStyle),
+}

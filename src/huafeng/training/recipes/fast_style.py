@@ -1,0 +1,99 @@
+"""The recipe `fast-style`: one picture, one generator (Johnson et al., "Perceptual Losses for Real-Time Style Transfer and
+Super-Resolution", ECCV 2016), with a discriminator of patches beside the perceptual losses.
+
+    min over G:  content + style + smoothness + w E[fool(D(G(x)))]        min over D:  E[adversarial loss on patches]
+
+docs/recipes/fast-style.md has the formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+
+from huafeng.errors import StyleError
+from huafeng.style import check_name
+from huafeng.training.adversary import Shown
+from huafeng.training.data import Augment, Crops
+from huafeng.training.options import Between
+from huafeng.training.painting import painting_losses, window
+from huafeng.training.pictures import open_pictures
+from huafeng.training.recipe import Clock, Machine, Report
+from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastStyleOptions(PaintingOptions):
+    """One picture, one generator."""
+
+    recipe: Literal["fast-style"] = "fast-style"
+    """Which recipe this file configures."""
+    name: str
+    """Name of the style."""
+    picture: Path
+    """The picture whose manner is learned."""
+    short_side_px: Annotated[int, Between(32)] = 512
+    """Size to which it is shrunk: the smaller, the larger the strokes."""
+    patch_reach: Annotated[tuple[float, float], Between(0.1, 1)] = (0.5, 1.0)
+    """Share of its short side that the patches cover which the discriminator sees."""
+    card: CardOptions
+    """What the style file says about itself."""
+
+    def problems(self) -> Iterator[str]:
+        """Faults that no single field can tell."""
+        yield from super().problems()
+        try:
+            check_name(self.name)
+        except StyleError as error:
+            yield f"name: {str(error).rstrip('.')}"
+
+    def cards(self) -> dict[str, CardOptions]:
+        """The style's card."""
+        return {self.name: self.card}
+
+
+class FastStyle(PaintingRecipe):
+    """See the module."""
+
+    options: FastStyleOptions
+
+    def __init__(self, options: FastStyleOptions, machine: Machine) -> None:
+        super().__init__(options, machine)
+        work = open_pictures(options.data / options.picture, machine.tell)
+        self.data["picture"] = work.fingerprint
+        self.targets = self.target_of([work.read(0, options.short_side_px)])
+        self.patches = Crops(work, options.seed, "patches", Augment(reach=options.patch_reach), options.short_side_px)
+
+    def step(self, clock: Clock) -> Report:
+        """One step of the generator, then one of the discriminator."""
+        mine = clock.mine
+        count = mine.stop - mine.start
+        rows = torch.arange(clock.batch)[mine]
+        style = torch.zeros(count, dtype=torch.long, device=self.machine.device)
+
+        # Generator phase: min content + style + smoothness + w fool(D(G(x)))
+        photo = self.photo_batch(clock)
+        with self.machine.autocast():
+            made = self.seen_through(photo, style)
+        made, photo = window(clock, made, photo)
+        report = Report(painting_losses(self.options.losses, self.features, self.machine, made, photo, self.targets[0]))
+        plays = self.adversary.plays(clock)
+        if plays:
+            real = self.machine.batch(self.patches.batch(clock.images + mine.start, count, clock.crop_px))
+            shown = Shown(real, made, (style,), rows, clock.batch)
+            report.losses["fool"] = self.adversary.fool(clock, shown)
+        report.figures["generator_gradient"] = self.learner.learn(sum(report.losses.values(), made.new_zeros(())), clock)
+        report.losses = {name: loss.detach() for name, loss in report.losses.items()}
+        self.average.update(self.painter, clock.step)
+
+        # Discriminator phase: min over D of the adversarial loss between patches of the picture and results
+        if plays:
+            shown.made = made.detach()
+            learned = self.adversary.learn(clock, lambda k: shown)
+            report.losses |= learned.losses
+            report.figures |= learned.figures
+        return report

@@ -1,0 +1,54 @@
+"""Starting from earlier weights: of another run, of a checkpoint, or of the built-in base generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.numpy import load as load_safetensors
+from torch import Tensor, nn
+
+from huafeng.errors import TrainingError
+from huafeng.library import Library
+from huafeng.training import checkpoint
+from huafeng.training.export import trained_weights
+from huafeng.training.run import OPTIONS
+
+BASE = "base"
+
+
+def earlier_weights(source: str, tell: Callable[[str], None]) -> dict[str, Tensor]:
+    """The averaged weights in `source`: `base`, a run folder, or a checkpoint; by name, the generator's and the codes.
+
+    Raises:
+        TrainingError: it is none of these, or damaged.
+    """
+    if source == BASE:
+        tensors = load_safetensors(Library().base_path().read_bytes())
+        return {f"generator.{name}": weight for name, weight in trained_weights(tensors).items()}
+    path = Path(source)
+    if path.is_file():
+        state = checkpoint.load(path)
+    elif (path / OPTIONS).is_file():
+        state = checkpoint.newest(path, tell)
+    else:
+        raise TrainingError(f"init: {source} is neither a run folder nor a checkpoint, nor is it `base`.")
+    return {name.removeprefix("module."): value for name, value in state["parts"]["average"].items()}
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, source: str, tell: Callable[[str], None]) -> None:
+    """Copy those weights that `module` has under the same name and in the same shape; says how many did not fit.
+
+    Raises:
+        TrainingError: none fits.
+    """
+    weights: Mapping[str, Tensor] = earlier_weights(source, tell)
+    own = module.state_dict()
+    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
+    if not fitting:
+        raise TrainingError(f"init: no weight of {source} fits this recipe's networks.")
+    module.load_state_dict(fitting, strict=False)
+    left = len(own) - len(fitting)
+    tell(f"Started from {source}: {len(fitting)} of {len(own)} tensors" + (f", {left} begin anew." if left else "."))
