@@ -16,6 +16,7 @@ bench: .venv/dev.done
 	$(BIN)/python benchmarks/look.py
 	$(BIN)/python benchmarks/art.py
 	$(BIN)/python benchmarks/command.py
+	$(BIN)/python benchmarks/train.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Huafeng needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

@@ -21,10 +21,10 @@ from huafeng.errors import RunStopped, TrainingError
 from huafeng.training import checkpoint
 from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.learner import LearnerOptions
-from huafeng.training.loop import BEST, Loop, OnCollapse
+from huafeng.training.loop import Loop, OnCollapse
 from huafeng.training.processes import ALONE
 from huafeng.training.recipe import EarlyStopping, Machine, Stage, WatchOptions
-from huafeng.training.run import STATS, Journal, locked, new_folder, read_options
+from huafeng.training.run import BEST, STATS, Journal, locked, new_folder, read_options
 
 OPTIONS = ToyOptions(steps=60, batch=8, crop_px=16, check_every=5, precision="fp32", checkpoint_minutes=0)
 BROKEN = replace(

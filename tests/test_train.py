@@ -166,7 +166,7 @@ def test_two_processes_equal_one(recipes: Path, tmp_path: Path, how: str) -> Non
         for name, weight in states[0]["parts"][part].items():
             assert torch.allclose(weight, states[1]["parts"][part][name], atol=1e-5, rtol=0), name
     begun = checkpoint.load(checkpoint.listed(one)[0])["parts"]["generator"]["codes"]
-    assert (states[0]["parts"]["generator"]["codes"] - begun).abs().max() > 1e-4
+    assert (states[0]["parts"]["generator"]["codes"] - begun).abs().max() > 5e-5  # five times the tolerance
     values = [lines(run)[-1] for run in (one, two)]
     assert values[1]["accuracy"] == pytest.approx(values[0]["accuracy"], abs=1e-3)
     assert values[1]["style"] == pytest.approx(values[0]["style"], rel=1e-3)
@@ -177,6 +177,7 @@ def test_dry_run_writes_nothing(huafeng: Run, recipes: Path) -> None:
     assert ran.code == 0, ran.err
     assert "819," in ran.out
     assert "6 steps of 2 crops of 64 px" in ran.out
+    assert "minutes in all" in ran.out
     assert list(Path().iterdir()) == []
 
 
@@ -200,7 +201,7 @@ def test_fields_tell_every_option(huafeng: Run, recipes: Path) -> None:
         (["features=nothing.pth"], "nothing.pth"),
         (["features=works/coffee.jpg"], "coffee.jpg"),
         (["init=nowhere"], "init: nowhere is neither a run folder nor a checkpoint"),
-        (["name=Big Cup"], "name: 'Big Cup' is not a style name"),
+        (["name=Big Cup"], "'Big Cup' is not a style name"),
         (["crop_px=60"], "crop_px must be a multiple of 8"),
     ],
 )

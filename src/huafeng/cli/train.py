@@ -69,19 +69,15 @@ def train(
     def tell(text: str) -> None:
         typer.echo(text, err=True)
 
-    plan = training.plan(recipe, settings or [], resume, out, device.value)
+    plan = training.plan(recipe, settings or [], resume, out, device.value, minutes)
     if fields:
         _show_fields(type(plan.options))
         return
     if dry_run:
-        typer.echo(training.described(plan, tell))
+        with training.memory_told():
+            typer.echo(training.described(plan, tell))
         return
-    try:
-        made = training.train(plan, minutes=minutes, on_collapse=on_collapse.value, tell=tell)
-    except KeyboardInterrupt:
-        tell(f"A checkpoint is saved; go on with: huafeng train --resume {plan.folder}")
-        raise
-    for path in made:
+    for path in training.train(plan, minutes=minutes, on_collapse=on_collapse.value, tell=tell):
         typer.echo(path)
 
 

@@ -53,7 +53,7 @@ class AdversarialOptions(LearnerOptions):
         if self.smoothing and self.loss not in adversarial.SMOOTHABLE:
             yield f"smoothing does nothing with the loss {self.loss}: set it to 0"
         if self.loss == "wasserstein" and self.penalty == "none" and not self.spectral_norm:
-            yield "the loss wasserstein needs a bound on the gradient: penalty: gradient, or spectral_norm"
+            yield "loss: wasserstein needs a bound on the gradient, penalty: gradient or spectral_norm: true"
 
 
 @dataclass

@@ -29,8 +29,10 @@ class _Damaged(TrainingError):
     """This file cannot be used, but the one before it may."""
 
 
-def save(folder: Path, step: int, state: dict[str, Any], kept: int = KEPT) -> Path:
+def save(folder: Path, step: int, state: dict[str, Any], *, kept: int = KEPT, calm: int | None = None) -> Path:
     """Write the state (tensors and plain values) after `step`; then remove later ones, and all but the newest `kept`.
+
+    The newest one of step <= `calm` is kept besides: after a collapse it is what there is to go back to.
 
     Raises:
         OutputError: the disk is full, or the folder is not writable; older checkpoints stay.
@@ -43,8 +45,10 @@ def save(folder: Path, step: int, state: dict[str, Any], kept: int = KEPT) -> Pa
     for old in listed(folder):
         if old != path and step_of(old) >= step:  # after going back, what came later is not this run's future
             old.unlink()
+    good = [old for old in listed(folder) if calm is not None and step_of(old) <= calm][-1:]
     for old in listed(folder)[:-kept]:
-        old.unlink()
+        if old not in good:
+            old.unlink()
     return path
 
 

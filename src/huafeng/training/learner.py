@@ -61,7 +61,8 @@ class Learner:
         loss.backward()
         clock.processes.average_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, math.inf if self.options.clip is None else self.options.clip)
-        self.optimizer.param_groups[0]["lr"] = self.rate(clock) * ease
+        # a checkpoint brings back the options of its time; those of this run hold
+        self.optimizer.param_groups[0].update(lr=self.rate(clock) * ease, betas=self.options.betas)
         self.optimizer.step()
         return norm
 

@@ -20,18 +20,17 @@ from typing import Any, Literal
 import torch
 from tqdm import tqdm
 
-from huafeng.errors import RunStopped, TrainingError
+from huafeng.errors import RecipeError, RunStopped, TrainingError
 from huafeng.training import checkpoint
 from huafeng.training.processes import Processes
 from huafeng.training.recipe import Clock, Recipe, Report, RunOptions
-from huafeng.training.run import Journal
+from huafeng.training.run import BEST, Journal
 from huafeng.training.watch import Watch
 
 OnCollapse = Literal["stop", "rollback", "warn"]
 
 EASED = 0.5  # what going back leaves of the discriminator's learning rate
 MOST_ROLLBACKS = 3
-BEST = "best"
 
 
 @dataclass
@@ -42,7 +41,10 @@ class Progress:
     images: int = 0
     seconds: float = 0.0
     length: float = 0.0  # steps in all
+    minutes: float | None = None  # its length follows from them, if given
+    calm: int = 0  # the last check's step at which nothing looked bad
     rollbacks: int = 0
+    lost: int = 0  # steps that went with them
     best: float = math.inf
     looks_since_best: int = 0
 
@@ -67,11 +69,13 @@ class Loop:
         tell: Callable[[str], None],
     ) -> None:
         self.recipe, self.options, self.folder, self.processes = recipe, options, folder, processes
-        self.minutes, self.on_collapse, self.tell = minutes, on_collapse, tell
+        self.on_collapse, self.tell = on_collapse, tell
         self.watch = Watch(options.watch)
-        self.at = Progress(length=options.steps)
+        self.at = Progress(length=options.steps, minutes=minutes)
         self.waiting: list[Report] = []  # of steps since the last check
         self.asked_to_stop = False
+        if options.early_stopping and options.early_stopping.figure not in (known := recipe.figures()):
+            raise RecipeError([f"early_stopping.figure is one of {', '.join(known)}, not {options.early_stopping.figure!r}"])
 
     # ---- state
 
@@ -130,6 +134,8 @@ class Loop:
         if not checkpoint.listed(self.folder) and journal:
             checkpoint.save(self.folder, self.at.step, self.state())  # a collapse may come before the first one is due
         self.processes.wait()
+        if self.at.minutes is not None and self.at.step:
+            self._plan()
         began, saved = time.monotonic() - self.at.seconds, time.monotonic()
         try:
             with self._signals():
@@ -146,6 +152,9 @@ class Loop:
                     lost = self._check(journal, bar)
                     if lost:
                         self._go_back(lost)
+                        if journal:
+                            journal.close()
+                            journal = Journal(self.folder, self.at.step)
                         began = time.monotonic() - self.at.seconds
                         bar.reset(round(self.at.length))
                         bar.update(self.at.step)
@@ -171,15 +180,15 @@ class Loop:
         steps, self.waiting = self.waiting, []
         values = self._settle(steps)
         clock = self.clock()
-        values["diversity"] = self.recipe.diversity(clock)
-        alarm = self.watch.see(values)
-        if self.minutes is not None:
-            self._plan(len(steps))
+        values["diversity"] = self.processes.agree(self.recipe.diversity(clock))  # on GPUs the last bits may differ
+        alarm = self.watch.see(values) if len(steps) == self.options.check_every else None  # Ctrl-C comes at odd steps
+        if self.watch.calm:
+            self.at.calm = self.at.step
+        if self.at.minutes is not None:
+            self._plan()
             bar.total = round(self.at.length)
-        if early := self.options.early_stopping:
-            due = self.at.step // early.every > (self.at.step - len(steps)) // early.every
-            if due:
-                values |= self._look(early.figure, early.least, journal)
+        if (early := self.options.early_stopping) and self.at.step % early.every == 0:
+            values |= self._look(early.figure, early.least, journal)
         if journal:
             pace = {"minutes": self.at.seconds / 60, "images": self.at.images, "waited_s": self.recipe.waited_s()}
             journal.line(self.at.step, {k: float(f"{v:.5g}") for k, v in (pace | values).items()})
@@ -193,9 +202,10 @@ class Loop:
             self.tell(f"Step {self.at.step}: {alarm}.")
             self.watch.bad.clear()
             return None
+        advice = "; --on-collapse rollback goes back to it and lowers the discriminator's rate"
         raise RunStopped(
-            f"Stopped at step {self.at.step}: {alarm}. The last good checkpoint is kept in {self.folder}; "
-            "--on-collapse rollback goes back to it and lowers the discriminator's rate."
+            f"Stopped at step {self.at.step}: {alarm}. The last good checkpoint is kept in {self.folder}"
+            f"{advice if self.on_collapse == 'stop' else ''}."
         )
 
     def _settle(self, steps: list[Report]) -> dict[str, float]:
@@ -204,35 +214,35 @@ class Loop:
         Raises:
             RunStopped: a loss was not finite; the first such step and its term are told.
         """
-        names = {name: None for report in steps for name in [*report.losses, *report.figures]}
-        rows = torch.stack([
-            torch.stack([torch.as_tensor((r.losses | r.figures).get(name, math.nan), dtype=torch.float32) for name in names])
-            for r in steps
-        ])  # fmt: skip
+        found = [report.losses | report.figures for report in steps]
+        names = dict.fromkeys(name for values in found for name in values)
+        absent = next(iter(found[0].values())).new_tensor(math.nan, dtype=torch.float32)
+        rows = torch.stack([torch.stack([values.get(name, absent).float() for name in names]) for values in found])
         table = self.processes.mean(rows.double()).tolist()
         first = self.at.step - len(steps)
         for number, (report, row) in enumerate(zip(steps, table, strict=True), first):
             for name, value in zip(names, row, strict=True):
-                if name in report.losses and not math.isfinite(value):
+                norm = name in report.figures and name.endswith("_gradient")
+                if (norm or name in report.losses) and not math.isfinite(value):
+                    what = f"the norm {name!r}" if norm else f"the loss {name!r}"
                     raise RunStopped(
-                        f"Stopped: the loss {name!r} is {value} at step {number}. The last good checkpoint is kept in "
+                        f"Stopped: {what} is {value} at step {number}. The last good checkpoint is kept in "
                         f"{self.folder}; lower the learning rate, clip the gradient, or use precision: fp32."
                     )
-        found = {
-            name: [v for v in column if not math.isnan(v)] for name, column in zip(names, zip(*table, strict=True), strict=True)
-        }
-        return {name: sum(column) / len(column) for name, column in found.items() if column}
+        columns = zip(names, zip(*table, strict=True), strict=True)
+        there = {name: [value for value in column if not math.isnan(value)] for name, column in columns}
+        return {name: sum(values) / len(values) for name, values in there.items() if values}
 
-    def _plan(self, steps: int) -> None:
+    def _plan(self) -> None:
         """Choose the run's length so that it ends when its minutes are over."""
-        assert self.minutes is not None
-        pace = self.at.seconds / self.at.step
-        left = self.minutes * 60 - self.at.seconds
+        assert self.at.minutes is not None
+        pace = self.at.seconds / (self.at.step + self.at.lost)
+        left = self.at.minutes * 60 - self.at.seconds
         self.at.length = self.processes.agree(self.at.step + max(0.0, left / pace))
 
     def _look(self, figure: str, least: float, journal: Journal | None) -> dict[str, float]:
         """Validation figures; keeps the best weights."""
-        found = self.recipe.figures()
+        found = {name: self.processes.agree(value) for name, value in self.recipe.figures().items()}
         if found[figure] < self.at.best - least:
             self.at.best, self.at.looks_since_best = found[figure], 0
             if journal:
@@ -243,21 +253,24 @@ class Loop:
 
     def _save(self, journal: Journal | None) -> None:
         if journal:
-            checkpoint.save(self.folder, self.at.step, self.state())
+            checkpoint.save(self.folder, self.at.step, self.state(), calm=self.at.calm)
             journal.picture(self.at.step, self.recipe.samples())
         self.processes.wait()
 
     def _go_back(self, alarm: str) -> None:
-        """To the newest checkpoint from before the collapse began to show, with a slower discriminator."""
-        rollbacks, began = self.at.rollbacks + 1, self.at.step - self.options.watch.patience * self.options.check_every
-        seconds, best = self.at.seconds, self.at.best
-        oldest = checkpoint.step_of(checkpoint.listed(self.folder)[0])
-        self.load(checkpoint.newest(self.folder, self.tell, max(began, oldest)))
-        self.at.rollbacks, self.at.seconds, self.at.best = rollbacks, seconds, best
+        """To the newest checkpoint from before the collapse began to show, with a slower discriminator; saved at once."""
+        now = self.at
+        self.load(checkpoint.newest(self.folder, self.tell, now.calm))
+        self.watch.bad.clear()
+        self.at.rollbacks, self.at.lost = now.rollbacks + 1, now.lost + now.step - self.at.step
+        self.at.seconds, self.at.best = now.seconds, now.best
         self.tell(
             f"{alarm[0].upper()}{alarm[1:]}. Went back to step {self.at.step}; the discriminator now learns at "
-            f"{EASED**rollbacks:.3g} of its rate."
+            f"{EASED**self.at.rollbacks:.3g} of its rate."
         )
+        self.processes.wait()  # all have read it
+        if self.processes.first:
+            checkpoint.save(self.folder, self.at.step, self.state(), calm=self.at.calm)
         self.processes.wait()
 
     @contextmanager

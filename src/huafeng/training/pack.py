@@ -17,7 +17,7 @@ from huafeng.training.ensemble import average_states
 from huafeng.training.painting import Painter
 from huafeng.training.recipefile import resolve
 from huafeng.training.recipes.painting import PaintingOptions, export_painter
-from huafeng.training.run import read_options
+from huafeng.training.run import BEST, read_options
 from huafeng.training.transfer import earlier_weights
 
 
@@ -42,7 +42,9 @@ def pack(runs: Sequence[Path], folder: Path) -> list[Path]:
         TrainingError: no run, no styles in it, other styles or shapes, or the runtime paints otherwise.
     """
     states = [earlier_weights(str(run), print) for run in runs]
-    options = resolve(read_options(runs[0] if runs[0].is_dir() else runs[0].parent)["options"])
+    first = runs[0]
+    run = first if first.is_dir() else first.parent.parent if first.parent.name == BEST else first.parent
+    options = resolve(read_options(run)["options"])
     if not isinstance(options, PaintingOptions):
         raise TrainingError(f"A run of the recipe {options.recipe!r} has no styles to pack.")
     painter = Painter(len(options.cards()))

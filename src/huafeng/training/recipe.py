@@ -50,7 +50,7 @@ class EarlyStopping:
 class WatchOptions:
     """When the collapse watch rings."""
 
-    diversity_least: Annotated[float, Between(0)] = 0.1
+    diversity_least: Annotated[float, Between(0)] = 0.05
     """Differences between results, as a share of those between real pictures; below it all results look alike."""
     accuracy_most: Annotated[float, Between(0.5, 1)] = 0.999
     """Share of patches that the discriminator judges right; above it the generator learns nothing from it."""
@@ -66,7 +66,7 @@ class RunOptions:
 
     recipe: str
     """Which recipe this file configures."""
-    seed: Annotated[int, Between(0)] = 0
+    seed: Annotated[int, Between(0, 2**53)] = 0
     """All random numbers follow from it."""
     steps: Annotated[int, Between(1)] = 10000
     """Length of the run. With --minutes, its length follows from the time."""
@@ -96,6 +96,8 @@ class RunOptions:
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)):
             yield "the stages' `until` must grow from stage to stage"
+        if self.early_stopping and self.early_stopping.every % self.check_every:
+            yield "early_stopping.every must be a multiple of check_every"
 
     def stage(self, progress: float) -> tuple[int, int]:
         """(crop_px, batch) at `progress` 0..1 of the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ def change(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     Raises:
         RecipeError: with every setting that is none.
     """
-    changed, problems = json.loads(json.dumps(values)), []
+    changed, problems = copy.deepcopy(values), []
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not (equals and all(key.split("."))):
@@ -84,7 +85,7 @@ def _parsed(text: str, where: str) -> Any:
             raise RecipeError([f"{where} is not JSON; for YAML install pyyaml"]) from None
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: the 45th of the 13th month
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise RecipeError([f"{where} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place})"]) from error

@@ -22,7 +22,7 @@ from huafeng.errors import OutputError, TrainingError
 from huafeng.files import write_whole
 from huafeng.pixels import U8
 
-OPTIONS, STATS, LOCK = "options.json", "stats.jsonl", "lock"
+OPTIONS, STATS, LOCK, BEST = "options.json", "stats.jsonl", "lock", "best"
 
 
 def new_folder(wanted: Path | None, name: str) -> Path:
@@ -48,9 +48,12 @@ def read_options(folder: Path) -> dict[str, Any]:
         TrainingError: the folder holds no run.
     """
     try:
-        return dict(json.loads((folder / OPTIONS).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{folder} is not a run folder: its {OPTIONS} is missing or damaged.") from error
+        found = json.loads((folder / OPTIONS).read_text(encoding="utf-8"))
+        if isinstance(found, dict) and isinstance(found.get("options"), dict) and "recipe" in found["options"]:
+            return found
+    except (OSError, ValueError):
+        pass
+    raise TrainingError(f"{folder} is not a run folder: its {OPTIONS} is missing or damaged.")
 
 
 @contextlib.contextmanager
@@ -103,8 +106,11 @@ class Journal:
 
     def line(self, step: int, values: dict[str, float]) -> None:
         """One line of stats.jsonl, one point of each curve."""
-        self._stats.write(json.dumps({"step": step} | values) + "\n")
-        self._stats.flush()
+        try:
+            self._stats.write(json.dumps({"step": step} | values) + "\n")
+            self._stats.flush()
+        except OSError as error:
+            raise OutputError(f"{self.folder / STATS} cannot be written ({error.strerror}): free some space.") from error
         if self._curves is not None:
             for name, value in values.items():
                 self._curves.add_scalar(name, value, step)
@@ -120,7 +126,8 @@ class Journal:
 
     def close(self) -> None:
         """Flush and close."""
-        self._stats.close()
+        with contextlib.suppress(OSError):  # a full disk has been told already
+            self._stats.close()
         if self._curves is not None:
             self._curves.close()
 

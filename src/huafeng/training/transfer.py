@@ -13,7 +13,7 @@ from huafeng.errors import TrainingError
 from huafeng.library import Library
 from huafeng.training import checkpoint
 from huafeng.training.export import trained_weights
-from huafeng.training.run import OPTIONS
+from huafeng.training.run import BEST, OPTIONS
 
 BASE = "base"
 
@@ -31,7 +31,8 @@ def earlier_weights(source: str, tell: Callable[[str], None]) -> dict[str, Tenso
     if path.is_file():
         state = checkpoint.load(path)
     elif (path / OPTIONS).is_file():
-        state = checkpoint.newest(path, tell)
+        best = path / BEST  # early stopping has kept it
+        state = checkpoint.newest(best if checkpoint.listed(best) else path, tell)
     else:
         raise TrainingError(f"init: {source} is neither a run folder nor a checkpoint, nor is it `base`.")
     return {name.removeprefix("module."): value for name, value in state["parts"]["average"].items()}

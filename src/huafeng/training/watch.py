@@ -29,7 +29,7 @@ def pairwise_distance(features: Tensor) -> Tensor:
 class Watch:
     """Counts checks in a row that look bad, and rings when there are too many.
 
-    Figures it knows: `diversity`, `accuracy` and what ends in `gradient`; those that a recipe lacks do not matter.
+    Figures it knows: `diversity`, `accuracy` and what ends in `_gradient`; those that a recipe lacks do not matter.
     """
 
     def __init__(self, options: WatchOptions) -> None:
@@ -61,7 +61,7 @@ class Watch:
                 f"the discriminator judges {value:.2%} right, always: the generator learns nothing from it any more "
                 "(make it weaker: a lower learning rate, noise, augment, a penalty)"
             )
-        if name.endswith("gradient"):
+        if name.endswith("_gradient"):
             return self._gradient_fault(name, value)
         return None
 
@@ -70,7 +70,7 @@ class Watch:
         if value < _VANISHED:
             return f"the {who}'s gradient has vanished (norm {value:.1e}): nothing is learned any more"
         usual, seen = self.usual.get(name, [math.log(value), 0.0])
-        times = math.exp(math.log(value) - usual)
+        times = value / math.exp(usual)
         exploded = seen >= _SETTLED and times > self.options.gradient_most
         if not exploded:  # what is out of order must not become what is usual
             kept = _REMEMBERED if seen >= _SETTLED else seen / (seen + 1)

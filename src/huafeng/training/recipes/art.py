@@ -42,7 +42,7 @@ class WorksOptions:
     card: CardOptions
     """What the style file says about itself."""
     short_side_px: Annotated[int, Between(32)] = 512
-    """Size to which works are shrunk: the smaller, the larger the strokes."""
+    """Size to which works are shrunk: the larger, the larger the strokes."""
     trim: Annotated[float, Between(0, 0.4)] = 0.0
     """Share of the sides that is cut off all around: frames, paper margins."""
     tint: Annotated[tuple[float, float, float], Between(0, 1)] | None = None
@@ -61,7 +61,7 @@ class ArtOptions(PaintingOptions):
     """The styles by name."""
     nearest_works: Annotated[int, Between(1)] = 5
     """How many works, those with the colours nearest to the photo's, a result is asked to be like."""
-    styles_per_step: dict[str, float] = field(default_factory=dict)
+    styles_per_step: dict[str, Annotated[float, Between(0)]] = field(default_factory=dict)
     """How often a style is drawn, relative to 1 for the others."""
 
     def problems(self) -> Iterator[str]:
@@ -69,6 +69,8 @@ class ArtOptions(PaintingOptions):
         yield from super().problems()
         if not self.styles:
             yield "styles is empty: name at least one"
+        elif not any(self.styles_per_step.get(name, 1.0) for name in self.styles):
+            yield "styles_per_step is 0 for all styles"
         for name in self.styles_per_step:
             if name not in self.styles:
                 yield f"styles_per_step names {name!r}, which is not among the styles"

@@ -8,15 +8,12 @@ docs/recipes/fast-style.md has the formulas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 
-from huafeng.errors import StyleError
-from huafeng.style import check_name
 from huafeng.training.adversary import Shown
 from huafeng.training.data import Augment, Crops
 from huafeng.training.options import Between
@@ -37,19 +34,11 @@ class FastStyleOptions(PaintingOptions):
     picture: Path
     """The picture whose manner is learned."""
     short_side_px: Annotated[int, Between(32)] = 512
-    """Size to which it is shrunk: the smaller, the larger the strokes."""
+    """Size to which it is shrunk: the larger, the larger the strokes."""
     patch_reach: Annotated[tuple[float, float], Between(0.1, 1)] = (0.5, 1.0)
     """Share of its short side that the patches cover which the discriminator sees."""
     card: CardOptions
     """What the style file says about itself."""
-
-    def problems(self) -> Iterator[str]:
-        """Faults that no single field can tell."""
-        yield from super().problems()
-        try:
-            check_name(self.name)
-        except StyleError as error:
-            yield f"name: {str(error).rstrip('.')}"
 
     def cards(self) -> dict[str, CardOptions]:
         """The style's card."""
@@ -67,6 +56,10 @@ class FastStyle(PaintingRecipe):
         self.data["picture"] = work.fingerprint
         self.targets = self.target_of([work.read(0, options.short_side_px)])
         self.patches = Crops(work, options.seed, "patches", Augment(reach=options.patch_reach), options.short_side_px)
+
+    def waited_s(self) -> float:
+        """For photos and patches."""
+        return super().waited_s() + self.patches.waited_s
 
     def step(self, clock: Clock) -> Report:
         """One step of the generator, then one of the discriminator."""

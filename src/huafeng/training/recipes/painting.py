@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from huafeng.errors import DataError
+from huafeng.errors import DataError, StyleError
 from huafeng.pixels import U8
+from huafeng.style import Card, check_name
 from huafeng.training.adversary import AdversarialOptions, Adversary
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.features import FeatureNetwork, load_features
@@ -84,6 +85,12 @@ class PaintingOptions(RunOptions, ABC):
             yield "crop_px must be a multiple of 8"
         if not self.photos:
             yield "photos is empty: name at least one folder"
+        for name, card in self.cards().items():
+            try:
+                check_name(name)
+                Card(**vars(card), date="2000-01-01", base_sha256="0" * 64)
+            except StyleError as error:
+                yield f"{name}: {str(error).rstrip('.')}"
 
     @abstractmethod
     def cards(self) -> dict[str, CardOptions]:
@@ -108,6 +115,8 @@ class PaintingRecipe(Recipe):
         if len(photos) < 2:
             raise DataError("One photo is too little: training needs at least 2, one of them to look at results.")
         training, held_out = photos.split(options.hold_out_every)
+        if not len(held_out):  # many sources of one photo each
+            training, held_out = photos.subset(range(1, len(photos))), photos.subset([0])
         short_side = max(PHOTO_PX, options.largest_crop_px + 2 * MARGIN)
         self.photos = Crops(training, options.seed, "photos", options.augment, short_side)
         self.data = {"photos": photos.fingerprint}
