@@ -508,10 +508,11 @@ class Slow:
         return n, side
 
 
-def settle(slow: Slow, count: int) -> None:
-    """Wait until that much has been asked for."""
-    until = time.monotonic() + 5
-    while len(slow.asked) < count and time.monotonic() < until:
+def asked(slow: Slow, *numbers: int) -> None:
+    """Wait until these have been asked for; for ever would be a failure."""
+    end = time.monotonic() + 10
+    while not {(n, 8) for n in numbers} <= set(slow.asked):
+        assert time.monotonic() < end, slow.asked
         time.sleep(0.005)
 
 
@@ -520,12 +521,10 @@ def test_the_next_slice_of_the_global_batch_is_made_ahead() -> None:
     ahead = Ahead(slow, threads=2)
     assert ahead.take(4, 2, 8) == [(4, 8), (5, 8)]
     assert ahead.take(12, 2, 8) == [(12, 8), (13, 8)]  # 8 further on: the next are 20, 21 and 28, 29
-    settle(slow, 10)
-    assert {(n, 8) for n in (20, 21, 28, 29)} <= set(slow.asked)
-    before = len(slow.asked)
+    asked(slow, 20, 21, 28, 29)
     assert ahead.take(20, 2, 8) == [(20, 8), (21, 8)]
-    settle(slow, before + 2)
-    assert slow.asked[before:] == [(36, 8), (37, 8)]
+    asked(slow, 36, 37)
+    assert max(slow.asked) == (37, 8)
     assert len(set(slow.asked)) == len(slow.asked)  # nothing twice
 
 

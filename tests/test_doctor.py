@@ -78,7 +78,7 @@ def test_estimates_by_hand(tmp_path: Path) -> None:
     from huafeng.stylizer import cores
 
     assert facts.prepare_s == round((20 * 0.003 + 5.24 * 0.011) / cores(), 1)
-    assert facts.training_minutes == {"fast-style": 40, "art": 121}
+    assert facts.training_minutes == {"fast-style": 22, "art": 72}
 
 
 def said(facts) -> str:
@@ -198,7 +198,7 @@ def test_the_table(huafeng: Run, set_of_all_sorts: Path) -> None:
         "Turned by EXIF": "1: lying.jpg",
         "Below 256 px": "1: phone.heic",
         "Other files": ".txt 1",
-        "Training": "fast-style 40 min",
+        "Training": "fast-style 22 min",
         "Advice": "7 make a style of the recipe art",
     }.items():
         assert any(line.startswith(start) and words in line for line in lines), start
