@@ -92,7 +92,7 @@ class Art(PaintingRecipe):
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine)
             self.data[name] = fingerprint
             shown = tqdm(pictures, desc=name, leave=False, disable=None if machine.processes.first else True)
-            self.works.append(Works(pictures, self.target_of(list(shown)), options.nearest_works))
+            self.works.append(Works(pictures, self.target_of(shown), options.nearest_works))
         self.collections = torch.tensor([spec.collection for spec in options.styles.values()])
         self.frequencies = torch.tensor([options.styles_per_step.get(name, 1.0) for name in options.styles])
         self.targets = [works.target(range(len(works.pictures))) for works in self.works]
@@ -112,24 +112,14 @@ class Art(PaintingRecipe):
         made, photo = window(clock, made, photo)
         chosen = [self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
         target = stacked([self.works[s].target(c) for s, c in zip(style.tolist(), chosen, strict=True)])
-        report = Report(painting_losses(self.options.losses, self.features, self.machine, made, photo, target))
+        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, target)
+        shown = None
         if judged.any():
             real = [self.work_crop(clock, int(row), int(styles[row]), chosen[i]) for row, i in zip(rows, local, strict=True)]
             pictures = self.machine.batch(to_batch(real)) if real else made[:0].detach()
             condition = (style[local].to(made.device),)
             shown = Shown(pictures, made[local], condition, rows, int(judged.sum()))
-            report.losses["fool"] = self.adversary.fool(clock, shown)
-        report.figures["generator_gradient"] = self.learner.learn(sum(report.losses.values(), made.new_zeros(())), clock)
-        report.losses = {name: loss.detach() for name, loss in report.losses.items()}
-        self.average.update(self.painter, clock.step)
-
-        # Discriminator phase: min over D of the adversarial loss between works and results
-        if judged.any():
-            shown.made = shown.made.detach()
-            learned = self.adversary.learn(clock, lambda k: shown)
-            report.losses |= learned.losses
-            report.figures |= learned.figures
-        return report
+        return self.learn(clock, losses, shown)
 
     def work_crop(self, clock: Clock, row: int, style: int, near: Sequence[int]) -> U8:
         """A random crop of the step's size out of one of the works `near`, mirrored half the time."""

@@ -73,20 +73,9 @@ class FastStyle(PaintingRecipe):
         with self.machine.autocast():
             made = self.seen_through(photo, style)
         made, photo = window(clock, made, photo)
-        report = Report(painting_losses(self.options.losses, self.features, self.machine, made, photo, self.targets[0]))
-        plays = self.adversary.plays(clock)
-        if plays:
+        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, self.targets[0])
+        shown = None
+        if self.adversary.plays(clock):
             real = self.machine.batch(self.patches.batch(clock.images + mine.start, count, clock.crop_px))
             shown = Shown(real, made, (style,), rows, clock.batch)
-            report.losses["fool"] = self.adversary.fool(clock, shown)
-        report.figures["generator_gradient"] = self.learner.learn(sum(report.losses.values(), made.new_zeros(())), clock)
-        report.losses = {name: loss.detach() for name, loss in report.losses.items()}
-        self.average.update(self.painter, clock.step)
-
-        # Discriminator phase: min over D of the adversarial loss between patches of the picture and results
-        if plays:
-            shown.made = made.detach()
-            learned = self.adversary.learn(clock, lambda k: shown)
-            report.losses |= learned.losses
-            report.figures |= learned.figures
-        return report
+        return self.learn(clock, losses, shown)

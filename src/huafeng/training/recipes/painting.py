@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from huafeng.errors import DataError, StyleError
 from huafeng.pixels import U8
 from huafeng.style import Card, check_name
-from huafeng.training.adversary import AdversarialOptions, Adversary
+from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.learner import Average, Learner, LearnerOptions
@@ -27,7 +27,7 @@ from huafeng.training.network import Discriminator
 from huafeng.training.options import Between
 from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, painting_losses
 from huafeng.training.pictures import open_pictures
-from huafeng.training.recipe import Clock, Machine, Recipe, RunOptions
+from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.stylefiles import export_styles
 from huafeng.training.transfer import initialise
 from huafeng.training.watch import pairwise_distance
@@ -145,6 +145,23 @@ class PaintingRecipe(Recipe):
         crops = self.photos.batch(clock.images + mine.start, mine.stop - mine.start, clock.crop_px + 2 * MARGIN)
         return self.machine.batch(crops)
 
+    def learn(self, clock: Clock, losses: dict[str, Tensor], shown: Shown | None) -> Report:
+        """The rest of a step: both players learn, `shown` being what the discriminator sees, if it takes part."""
+        # Generator phase: min over G of its losses, those of painting and w fool(D(G(x)))
+        if shown is not None:
+            losses["fool"] = self.adversary.fool(clock, shown)
+        gradient = self.learner.learn(torch.stack(list(losses.values())).sum(), clock)
+        self.average.update(self.painter, clock.step)
+        report = Report({name: loss.detach() for name, loss in losses.items()}, {"generator_gradient": gradient})
+
+        # Discriminator phase: min over D of the adversarial loss between works and results
+        if shown is not None:
+            seen = replace(shown, made=shown.made.detach())
+            learned = self.adversary.learn(clock, lambda k: seen)
+            report.losses |= learned.losses
+            report.figures |= learned.figures
+        return report
+
     def diversity(self, clock: Clock) -> float:
         """In one style, another at each check."""
         if len(self.held_out) < 2:
@@ -186,7 +203,7 @@ class PaintingRecipe(Recipe):
         """For photos."""
         return self.photos.waited_s
 
-    def target_of(self, pictures: Sequence[U8]) -> list[Target]:
+    def target_of(self, pictures: Iterable[U8]) -> list[Target]:
         """What each of some works asks for, a target of one row each."""
         found = []
         for picture in pictures:
