@@ -111,6 +111,20 @@ def test_a_run_can_be_resumed_and_lengthened(huafeng: Run, recipes: Path, tmp_pa
     assert [line["step"] for line in lines(parts)] == [2, 4, 6, 8]
 
 
+def test_a_run_killed_before_its_first_checkpoint_begins_as_it_was_to(huafeng: Run, recipes: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    recipe = str(recipes / "fast-style.yaml")
+    assert huafeng("train", recipe, "--set", "init=base", "--set", "steps=2", "-o", str(run)).code == 0
+    before = checkpoint.newest(run, print)["parts"]["generator"]
+    for path in checkpoint.listed(run):
+        path.unlink()
+    again = huafeng("train", "--resume", str(run))
+    assert again.code == 0, again.err
+    assert "Started from base" in again.err
+    after = checkpoint.newest(run, print)["parts"]["generator"]
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
 def test_starting_from_earlier_weights_and_averaging(huafeng: Run, recipes: Path, tmp_path: Path) -> None:
     recipe = str(recipes / "art.yaml")
     runs = [tmp_path / name for name in ("first", "second", "third")]

@@ -70,7 +70,8 @@ def plan(
         raise TrainingError(f"{resume} is a run of the recipe {begun['recipe']!r}, not of {options.recipe!r}: begin a new run.")
     folder = resume or new_folder(out, recipe.stem if recipe else options.recipe)
     steps_given = recipe is not None or any(setting.startswith("steps=") for setting in settings)
-    return Plan(options, folder, resume is not None, chosen_device(device), steps_given)
+    resumed = resume is not None and bool(checkpoint.listed(resume))  # a kill may come before the first one
+    return Plan(options, folder, resumed, chosen_device(device), steps_given)
 
 
 def chosen_device(device: Device) -> str:
@@ -114,7 +115,7 @@ def _train(plan: Plan, processes: Processes, minutes: float | None, on_collapse:
     tell(f"Training in {plan.folder}: samples, curves and checkpoints go there.")
     recipe = prepared(plan, processes, tell)
     loop = Loop(recipe, options, plan.folder, processes=processes, minutes=minutes, on_collapse=on_collapse, tell=tell)
-    if plan.resumed and checkpoint.listed(plan.folder):  # a kill may come before the first one
+    if plan.resumed:
         loop.load(checkpoint.newest(plan.folder, tell))
         if minutes is not None or plan.steps_given:  # else the run goes on to where it was to end
             loop.at.minutes, loop.at.length, loop.at.looks_since_best = minutes, max(options.steps, loop.at.step), 0
