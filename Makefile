@@ -29,7 +29,7 @@ bench: .venv/dev.done
 # torch first and pinned: a looser requirement may fetch gigabytes of CUDA libraries
 .venv/dev.done: pyproject.toml .venv/bin/python
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,heic,train,demo,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,heic,train,evaluate,portrait,demo,dev]"
 	touch $@
 
 clean:

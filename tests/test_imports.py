@@ -23,12 +23,12 @@ def imported_by(code: str, **environment: str) -> set[str]:
     return set(json.loads(ran.stdout.splitlines()[-1]))
 
 
-def test_nothing_but_training_imports_torch() -> None:
+def test_nothing_but_training_and_evaluation_imports_torch() -> None:
     walk = """
 import importlib, pkgutil, huafeng
 def walk(path, prefix):
     for module in pkgutil.iter_modules(path, prefix):
-        if module.name != "huafeng.training" and not module.name.endswith("__main__"):
+        if module.name not in ("huafeng.training", "huafeng.evaluation") and not module.name.endswith("__main__"):
             found = importlib.import_module(module.name)
             if module.ispkg:
                 walk(found.__path__, module.name + ".")
@@ -52,6 +52,8 @@ for name in ("pictures", "pairs", "shards", "prepare", "doctor", "ahead"):
         ["doctor", "--help"],
         ["prepare", "--help"],
         ["train", "--help"],
+        ["evaluate", "--help"],
+        ["explain", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:

@@ -175,7 +175,7 @@ def test_names_that_are_none(name: Any) -> None:
         ("scores", {"a": "1"}, "score 'a' is '1'"),
         ("scores", {3: 1}, "score name is 3"),
         ("scores", [1], "scores must be an object"),
-        ("scores", {str(i): 0 for i in range(101)}, "scores must be an object of at most 100 numbers"),
+        ("scores", {str(i): 0 for i in range(201)}, "scores must be an object of at most 200 numbers"),
         ("base_sha256", "abc", "base_sha256 is 'abc', it must be 64 lowercase hex digits"),
         ("base_sha256", "A" * 64, "base_sha256 is"),
     ],
@@ -250,6 +250,34 @@ def test_thumbnails_that_are_none(data: bytes, words: Any) -> None:
         look(thumbnail=data)
 
 
+def test_examples_come_back_in_their_order() -> None:
+    pictures = [picture(format, side) for side in (8, 320) for format in ("WEBP", "JPEG", "PNG")]
+    back = Style.from_bytes(look(examples=pictures, thumbnail=picture("PNG", 9)).to_bytes())
+    assert back.examples == tuple(pictures)
+    assert back.thumbnail == picture("PNG", 9)
+    assert back.tensors.keys() == {"lut"}
+    assert Style.from_bytes(art().to_bytes()).examples == ()
+    assert back.to_bytes() == Style.from_bytes(back.to_bytes()).to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [
+        ([picture("PNG")] * 7, "examples must be a list of at most 6 pictures"),
+        (picture("PNG"), "examples must be a list"),
+        ([picture("PNG"), None], "example.1 must be at most 25 kB"),
+        ([picture("PNG") + bytes(25_000)], "example.0 must be at most 25 kB"),
+        ([picture("PNG", 321)], "example.0 is larger than 320 px a side"),
+        ([picture("PNG"), b"<svg/>"], "example.1 is not a WebP, JPEG or PNG"),
+        ([picture("GIF")], "example.0 is not a WebP, JPEG or PNG"),
+        ([picture("PNG", 200)[:-60]], "example.0 is not a WebP, JPEG or PNG"),
+    ],
+)
+def test_examples_that_are_none(examples: Any, words: Any) -> None:
+    with pytest.raises(StyleError, match=words):
+        look(examples=examples)
+
+
 GOOD_ENTRY = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HEADER_TEXT = json.dumps({"version": 1, "kind": "look", "name": "lilies", "card": vars(CARD)})
 META = {"__metadata__": {"huafeng": HEADER_TEXT}}
@@ -305,6 +333,11 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (packed({"lut": identity_lut(2), "thumbnail": np.zeros((1, 4), np.uint8)}), "one row of bytes"),
         (packed({"lut": identity_lut(2), "thumbnail": np.zeros(4, np.float32)}), "type 'F32', it must be U8"),
         (packed({"lut": identity_lut(2), "thumbnail": np.zeros(4, np.uint8)}), "not a WebP, JPEG or PNG"),
+        (packed({"lut": identity_lut(2), "example.0": np.zeros(4, np.float32)}), "type 'F32', it must be U8"),
+        (packed({"lut": identity_lut(2), "example.0": np.zeros((1, 4), np.uint8)}), "example.0 must be .* one row of bytes"),
+        (packed({"lut": identity_lut(2), "example.0": np.zeros(4, np.uint8)}), "example.0 is not a WebP, JPEG or PNG"),
+        (packed({"lut": identity_lut(2), "example.1": np.zeros(4, np.uint8)}), "must be numbered from 0"),
+        (packed({"lut": identity_lut(2), "example.6": np.zeros(4, np.uint8)}), "'example.6' is of type 'U8'"),
     ],
 )
 def test_a_file_that_is_no_good_is_told_in_one_sentence(data: bytes, words: Any) -> None:
@@ -315,7 +348,7 @@ def test_a_file_that_is_no_good_is_told_in_one_sentence(data: bytes, words: Any)
 
 
 def test_damaged_files_are_refused_or_valid() -> None:
-    good = look(tensors={"lut": identity_lut(2)}, thumbnail=picture("WEBP")).to_bytes()
+    good = look(tensors={"lut": identity_lut(2)}, thumbnail=picture("WEBP"), examples=[picture("JPEG")]).to_bytes()
     chance = random.Random(0)
     outcomes: set[type] = set()
     for _ in range(300):

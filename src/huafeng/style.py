@@ -4,8 +4,9 @@ NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON 
 
     {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` (look), or `code` (art), as float16 or float32, and perhaps `thumbnail`: the
-bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it and never executes anything.
+Its tensors are `lut` (look), or `code` (art), as float16 or float32, and perhaps `thumbnail` and
+`example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks
+all of it and never executes anything.
 """
 
 from __future__ import annotations
@@ -37,11 +38,15 @@ MAX_FILE_BYTES = 32 * 2**20
 MAX_HEADER_BYTES = 2**20
 MAX_THUMBNAIL_BYTES = 100_000
 MAX_THUMBNAIL_SIDE = 1024  # px
+MAX_EXAMPLES = 6
+MAX_EXAMPLE_BYTES = 25_000
+MAX_EXAMPLE_SIDE = 320  # px
 MAX_TEXT_CHARS = 2000
-MAX_SCORES = 100
+MAX_SCORES = 200
 
 _METADATA_KEY = "huafeng"
 _THUMBNAIL = "thumbnail"
+_EXAMPLES = tuple(f"example.{place}" for place in range(MAX_EXAMPLES))
 _FLOAT16_TOLERANCE = 1 / 2048
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a title must not steer the terminal that shows it
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -83,7 +88,8 @@ class Card:
         date: the day it was made, YYYY-MM-DD.
         description: a sentence about it.
         safe_strength: least and greatest strength that look good, both 0..1.
-        scores: figure -> value, with the identity and random baselines among them.
+        scores: name -> number, flat. A figure's full name ("ssim", "kid-features-v1") has its value; the same name with
+            " low" and " high" behind it has the ends of its 95 % interval, with " identity" and " random" its baselines.
         base_sha256: sha256 of the base generator that an art style needs, 64 lowercase hex digits.
 
     Raises:
@@ -134,6 +140,7 @@ class Style:
             All are finite floats; they become read-only float32.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
+        examples: at most six photos in this style, each a WebP, JPEG or PNG of at most 25 kB and 320 px a side.
 
     Raises:
         StyleError: one of them is not so.
@@ -144,6 +151,7 @@ class Style:
     tensors: Mapping[str, Array]
     card: Card
     thumbnail: bytes | None = None
+    examples: Sequence[bytes] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -157,8 +165,13 @@ class Style:
             if self.card.base_sha256 is None:
                 raise StyleError("The style is art, but its card has no base_sha256 to tell its base generator by.")
         if self.thumbnail is not None:
-            _check_thumbnail(self.thumbnail)
+            _check_picture("thumbnail", self.thumbnail, MAX_THUMBNAIL_BYTES, MAX_THUMBNAIL_SIDE)
+        if not isinstance(self.examples, list | tuple) or len(self.examples) > MAX_EXAMPLES:
+            raise StyleError(f"The style's examples must be a list of at most {MAX_EXAMPLES} pictures.")
+        for name, example in zip(_EXAMPLES, self.examples, strict=False):
+            _check_picture(name, example, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_SIDE)
         object.__setattr__(self, "tensors", tensors)
+        object.__setattr__(self, "examples", tuple(self.examples))
 
     @classmethod
     def load(cls, path: str | Path) -> Style:
@@ -193,12 +206,17 @@ class Style:
         except (safetensors.SafetensorError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
             raise StyleError(f"The style file is damaged ({error}).") from error
         thumbnail = tensors.pop(_THUMBNAIL, None)
+        found = [name for name in _EXAMPLES if name in tensors]
+        if found != list(_EXAMPLES[: len(found)]):
+            raise StyleError(f"The style's examples must be numbered from 0, but it holds {_shown(found)}.")
+        examples = tuple(_picture_bytes(name, tensors.pop(name)) for name in found)
         return cls(
             name=header["name"],
             kind=header["kind"],
             tensors=tensors,
             card=_read_card(header["card"]),
-            thumbnail=None if thumbnail is None else _thumbnail_bytes(thumbnail),
+            thumbnail=None if thumbnail is None else _picture_bytes(_THUMBNAIL, thumbnail),
+            examples=examples,
         )
 
     def to_bytes(self) -> bytes:
@@ -213,11 +231,12 @@ class Style:
             "card": vars(self.card),
         }
         tensors = {name: _smallest(value) if name == "lut" else value for name, value in self.tensors.items()}
-        if self.thumbnail is not None:
-            tensors[_THUMBNAIL] = np.frombuffer(self.thumbnail, np.uint8)
+        pictures = zip(_EXAMPLES, self.examples, strict=False)
+        for name, data in [*pictures, *([] if self.thumbnail is None else [(_THUMBNAIL, self.thumbnail)])]:
+            tensors[name] = np.frombuffer(data, np.uint8)
         text = json.dumps(header, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        data: bytes = safetensors.numpy.save(tensors, metadata={_METADATA_KEY: text})
-        return data
+        packed: bytes = safetensors.numpy.save(tensors, metadata={_METADATA_KEY: text})
+        return packed
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the style file, whole or not at all.
@@ -312,7 +331,7 @@ def _tensor_end(name: str, entry: object) -> int:
     """Where a tensor's bytes end in the body, by the outer header; its type is checked on the way."""
     if not isinstance(entry, dict):
         raise StyleError(f"The style file is damaged, its tensor {_shown(name)} is not described by an object.")
-    allowed = ("U8",) if name == _THUMBNAIL else ("F16", "F32")
+    allowed = ("U8",) if name in (_THUMBNAIL, *_EXAMPLES) else ("F16", "F32")
     if entry.get("dtype") not in allowed:
         kind = _shown(entry.get("dtype"))
         raise StyleError(f"The style's tensor {_shown(name)} is of type {kind}, it must be {' or '.join(allowed)}.")
@@ -331,9 +350,9 @@ def _read_card(given: object) -> Card:
     return Card(**given)
 
 
-def _thumbnail_bytes(tensor: Array) -> bytes:
+def _picture_bytes(name: str, tensor: Array) -> bytes:
     if tensor.dtype != np.uint8 or tensor.ndim != 1:
-        raise StyleError("The style's thumbnail must be stored as one row of bytes.")
+        raise StyleError(f"The style's {name} must be stored as one row of bytes.")
     return tensor.tobytes()
 
 
@@ -369,18 +388,18 @@ def _listed(tensors: Mapping[str, F32]) -> str:
     return _shown(sorted(tensors)) if tensors else "none"
 
 
-def _check_thumbnail(data: object) -> None:
-    if not isinstance(data, bytes) or len(data) > MAX_THUMBNAIL_BYTES:
-        raise StyleError(f"The style's thumbnail must be at most {MAX_THUMBNAIL_BYTES // 1000} kB of bytes.")
+def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> None:
+    if not isinstance(data, bytes) or len(data) > most_bytes:
+        raise StyleError(f"The style's {name} must be at most {most_bytes // 1000} kB of bytes.")
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP", "JPEG", "PNG")) as image:
             size = image.size
-            if max(size) <= MAX_THUMBNAIL_SIDE:
+            if max(size) <= most_side:
                 image.load()
     except Exception as error:  # hostile bytes make the decoders raise almost anything
-        raise StyleError("The style's thumbnail is not a WebP, JPEG or PNG image.") from error
-    if max(size) > MAX_THUMBNAIL_SIDE:
-        raise StyleError(f"The style's thumbnail is larger than {MAX_THUMBNAIL_SIDE} px a side.")
+        raise StyleError(f"The style's {name} is not a WebP, JPEG or PNG image.") from error
+    if max(size) > most_side:
+        raise StyleError(f"The style's {name} is larger than {most_side} px a side.")
 
 
 def _smallest(lut: F32) -> Array:

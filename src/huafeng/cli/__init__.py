@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from huafeng import __version__
-from huafeng.cli import apply, cube, doctor, prepare, styles, train
+from huafeng.cli import apply, cube, doctor, evaluate, explain, prepare, styles, train
 from huafeng.cli.report import error_line
 from huafeng.errors import UserError
 
@@ -39,6 +39,8 @@ app.command("cube")(cube.cube)
 app.command("doctor")(doctor.doctor)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("explain")(explain.explain)
 
 
 def _version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`huafeng styles`: what styles there are, what is known of one, and a photo in all of them."""
+"""`huafeng styles`: what styles there are, what is known of one, a photo in all of them, and a page about them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import typer
 from huafeng.cli.report import console
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from huafeng.evaluation.figure import Figure
     from huafeng.library import Entry
     from huafeng.photo import Photo
     from huafeng.pixels import U8
@@ -25,11 +28,16 @@ def styles(
         Path | None,
         typer.Option(metavar="PHOTO", help="Write one picture with this photo in every style (or only in NAME)."),
     ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write one page with all styles (or only NAME): pictures, origins, figures.")
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Where --sheet writes (default: PHOTO-styles.jpg)."),
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Where --sheet or --html writes (default: PHOTO-styles.jpg, styles.html)."
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --sheet replace a file that exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --sheet or --html replace a file that exists.")] = False,
 ) -> None:
     """List the styles, or show one.
 
@@ -37,14 +45,15 @@ def styles(
     huafeng styles
     huafeng styles monet
     huafeng styles --sheet holiday.jpg    writes holiday-styles.jpg
+    huafeng styles --html                 writes styles.html
     """
     from huafeng.errors import OutputError
     from huafeng.library import Entry, Library
 
-    if sheet is None and (out is not None or force):
-        raise OutputError("-o and --force belong to --sheet PHOTO, which is not given.")
-    if sheet is not None and as_json:
-        raise OutputError("--sheet writes a picture and --json text: leave one of them out.")
+    if sheet is None and not html and (out is not None or force):
+        raise OutputError("-o and --force belong to --sheet PHOTO or --html, and neither is given.")
+    if (sheet is not None) + html + as_json > 1:
+        raise OutputError("--sheet writes a picture, --html a page and --json text, not two at once: leave one of them out.")
     library = Library()
     if name is None:
         entries = list(library.entries())
@@ -53,6 +62,12 @@ def styles(
         entries = [Entry(path.stem, path, library.get(name))]
     if sheet is not None:
         _write_sheet(entries, sheet, out or sheet.with_name(f"{sheet.stem}-styles.jpg"), force)
+    elif html:
+        from huafeng.gallery import write_gallery
+
+        page = out or Path("styles.html")
+        write_gallery(entries, page, force=force)
+        typer.echo(page)
     elif as_json:
         found = [_facts(entry) for entry in entries]
         typer.echo(json.dumps(found if name is None else found[0], ensure_ascii=False, indent=2))
@@ -97,6 +112,7 @@ def _show_list(entries: list[Entry]) -> None:
 def _show_card(entry: Entry) -> None:
     from rich.table import Table
 
+    from huafeng.evaluation.card import figures_of
     from huafeng.style import Style
 
     assert isinstance(entry.style, Style)  # Library.get has read it
@@ -105,6 +121,7 @@ def _show_card(entry: Entry) -> None:
     table.add_column()
     table.add_column(overflow="fold")
     least, most = card.safe_strength
+    figures, others = figures_of(card.scores)
     rows = {
         "Name": entry.name,
         "Title": f"{card.title_en}  {card.title_zh}".strip(),
@@ -116,7 +133,7 @@ def _show_card(entry: Entry) -> None:
         "Provenance": card.provenance,
         "Date": card.date,
         "Safe strength": f"{least:g} to {most:g}",
-        "Scores": "\n".join(f"{name}: {value:g}" for name, value in card.scores.items()),
+        "Scores": "\n".join(f"{name}: {value:g}" for name, value in others.items()),
         "Size": _kilobytes(entry.path),
         "File": str(entry.path),
     }
@@ -124,6 +141,27 @@ def _show_card(entry: Entry) -> None:
         if text:
             table.add_row(label, text)
     console().print(table)
+    if figures:
+        console().print("\nFigures, with their 95 % interval and what plain photos and others in their place have:\n")
+        console().print(_figures(figures))
+
+
+def _figures(figures: tuple[Figure, ...]) -> Table:
+    """A line a figure: title, value, interval, baselines."""
+    from rich.table import Table
+
+    from huafeng.evaluation.words import interval, number, random_was, title_of
+
+    works = random_was(figures)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    for _ in range(4):
+        table.add_column(no_wrap=True)
+    for figure in figures:
+        photo = "" if figure.identity is None else f"photo {number(figure.identity)}"
+        random = "" if figure.random is None else f"{works} {number(figure.random)}"
+        table.add_row(title_of(figure.name), number(figure.value), interval(figure), photo, random)
+    return table
 
 
 def _kilobytes(path: Path) -> str:

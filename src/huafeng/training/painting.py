@@ -14,7 +14,8 @@ from huafeng.training.network import Generator
 from huafeng.training.options import Between
 from huafeng.training.recipe import Clock, Machine
 
-MARGIN = 8  # px around the crop that the losses never see: zero padding shows there
+MARGIN = 32  # px around the crop that the losses never see: from zero padding the generator would learn where it is
+JITTER = 8  # px by which the crop moves within its margin
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def window(clock: Clock, *pictures: Tensor) -> list[Tensor]:
 
     The loss network's strides must not teach the generator a grid of their phase.
     """
-    dy, dx = torch.randint(2 * MARGIN + 1, (2,), generator=clock.numbers("window")).tolist()
+    dy, dx = (MARGIN - JITTER + torch.randint(2 * JITTER + 1, (2,), generator=clock.numbers("window"))).tolist()
     return [p[..., dy : dy + clock.crop_px, dx : dx + clock.crop_px] for p in pictures]
 
 

@@ -10,7 +10,7 @@ a single work is too little for it. docs/recipes/art.md has the formulas.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,7 +89,7 @@ class Art(PaintingRecipe):
         super().__init__(options, machine)
         self.works = []
         for name, spec in options.styles.items():
-            pictures, fingerprint = load_works(options.data / spec.works, spec, machine)
+            pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
             shown = tqdm(pictures, desc=name, leave=False, disable=None if machine.processes.first else True)
             self.works.append(Works(pictures, self.target_of(shown), options.nearest_works))
@@ -180,9 +180,9 @@ def palette(pictures: Tensor, levels: int = 4) -> Tensor:
     return F.one_hot(index.flatten(1), levels**3).float().mean(1).sqrt()
 
 
-def load_works(where: Path, spec: WorksOptions, machine: Machine) -> tuple[list[U8], str]:
+def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> tuple[list[U8], str]:
     """A style's works as the recipe says (size, trimmed rims, tone), and the set's fingerprint."""
-    found = open_pictures(where, machine.tell)
+    found = open_pictures(where, tell)
     pictures = []
     for i in range(len(found)):
         picture = found.read(i, spec.short_side_px)

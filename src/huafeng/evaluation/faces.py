@@ -1,0 +1,146 @@
+"""Whether faces are still faces: a Haar cascade's detections (Viola & Jones, CVPR 2001) in photo and result. Needs OpenCV."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from huafeng.errors import DataError
+from huafeng.pixels import U8, resize
+
+if TYPE_CHECKING:
+    import cv2
+
+SIDE = 384  # px, short side at which faces are sought
+SMALLEST = 0.1  # of the short side
+NEIGHBOURS = 6  # detections that must agree
+OVERLAP = 0.4  # intersection over union from which on it is the same face
+FACE_WIDTH = 160  # px at which eyes are sought
+UPPER = 0.6  # of the face, where eyes are
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face's frame in the picture's pixels, and the centres (x, y) of its left and right eye if both were found."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    eyes: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Figures of one photo's faces.
+
+    Args:
+        kept: share (0..1) of the photo's faces that the result has, too; NaN without a face.
+        shift: mean way of their frames' corners and eyes, in parts of the face's width; NaN where none was kept.
+    """
+
+    kept: float
+    shift: float
+
+
+def available() -> bool:
+    """Whether faces can be sought: OpenCV is there, and has its cascades."""
+    try:
+        _cascade("haarcascade_frontalface_default", threading.get_ident())
+    except DataError:
+        return False
+    return True
+
+
+def find_faces(picture: U8) -> list[Face]:
+    """Frontal faces in uint8 [H, W, 3], from a tenth of the short side on; largest first.
+
+    Raises:
+        DataError: OpenCV is not installed.
+    """
+    faces, eyes = (_cascade(f"haarcascade_{name}", threading.get_ident()) for name in ("frontalface_default", "eye"))
+    height, width = picture.shape[:2]
+    scale = min(1.0, SIDE / min(height, width))
+    small = _grey(resize(picture, round(width * scale), round(height * scale)))
+    least = round(SMALLEST * min(small.shape))
+    frames = np.array(faces.detectMultiScale(small, 1.1, NEIGHBOURS, minSize=(least, least))).reshape(-1, 4) / scale
+    order = sorted(frames.tolist(), key=lambda frame: -frame[2])
+    return [Face(x, y, wide, high, _eyes(picture, (x, y, wide, high), eyes)) for x, y, wide, high in order]
+
+
+def face_figures(photo: U8, result: U8, faces: Sequence[Face] | None = None) -> Faces:
+    """How many of the photo's faces the result keeps in their places, and how far they moved.
+
+    Args:
+        photo, result: uint8 [H, W, 3] of equal size.
+        faces: the photo's, where they were found before.
+
+    Raises:
+        DataError: OpenCV is not installed.
+    """
+    faces = find_faces(photo) if faces is None else faces
+    if not faces:
+        return Faces(np.nan, np.nan)
+    found = find_faces(result)
+    shifts = []
+    for face in faces:
+        again = max(found, key=lambda other: _overlap(face, other), default=None)
+        if again is not None and _overlap(face, again) >= OVERLAP:
+            shifts.append(_shift(face, again))
+    return Faces(len(shifts) / len(faces), float(np.mean(shifts)) if shifts else np.nan)
+
+
+@cache
+def _cascade(name: str, thread: int) -> cv2.CascadeClassifier:
+    """One a thread: a classifier keeps its scaled picture, and two threads in one crash the process."""
+    try:
+        import cv2.data
+
+        return cv2.CascadeClassifier(f"{cv2.data.haarcascades}{name}.xml")
+    except (ImportError, AttributeError) as error:  # OpenCV 5 has no cascades
+        raise DataError('Faces need OpenCV 4: pip install "huafeng[portrait]".') from error
+
+
+def _grey(picture: U8) -> U8:
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _eyes(picture: U8, frame: Sequence[float], cascade: cv2.CascadeClassifier) -> tuple[tuple[float, float], ...]:
+    """Centres of the largest eye in either half of the frame's upper part; none where one is missing."""
+    x, y, width, height = (round(number) for number in frame)
+    part = picture[y : y + round(height * UPPER), x : x + width]
+    scale = FACE_WIDTH / part.shape[1]
+    grey = _grey(resize(part, FACE_WIDTH, round(part.shape[0] * scale)))
+    least = FACE_WIDTH // 8
+    boxes = np.array(cascade.detectMultiScale(grey, 1.1, 3, minSize=(least, least))).reshape(-1, 4).tolist()
+    middles = [(left + wide / 2, top + high / 2, wide) for left, top, wide, high in boxes]
+    halves = [[m for m in middles if (m[0] < FACE_WIDTH / 2) is left] for left in (True, False)]
+    if not all(halves):
+        return ()
+    chosen = [max(half, key=lambda middle: middle[2]) for half in halves]
+    return tuple((x + across / scale, y + down / scale) for across, down, _ in chosen)
+
+
+def _overlap(one: Face, two: Face) -> float:
+    """Intersection over union of the frames."""
+    across = min(one.x + one.width, two.x + two.width) - max(one.x, two.x)
+    down = min(one.y + one.height, two.y + two.height) - max(one.y, two.y)
+    common = max(across, 0.0) * max(down, 0.0)
+    return common / (one.width * one.height + two.width * two.height - common)
+
+
+def _shift(one: Face, two: Face) -> float:
+    """Mean way from one's points to two's, in parts of one's width."""
+    before, after = (
+        [(f.x, f.y), (f.x + f.width, f.y), (f.x, f.y + f.height), (f.x + f.width, f.y + f.height)] for f in (one, two)
+    )
+    if one.eyes and two.eyes:
+        before, after = before + list(one.eyes), after + list(two.eyes)
+    return float(np.linalg.norm(np.subtract(after, before), axis=1).mean()) / one.width
