@@ -36,7 +36,8 @@ def test_both_languages_show_the_same_commands() -> None:
 
 
 def test_the_commands_name_options_that_exist(huafeng) -> None:
-    help_text = "".join(huafeng(verb, "--help").out for verb in ("apply", "styles", "train", "doctor", "prepare"))
+    verbs = ("apply", "styles", "train", "doctor", "prepare", "evaluate", "explain")
+    help_text = "".join(huafeng(verb, "--help").out for verb in verbs)
     text = READMES[0].read_text(encoding="utf-8")
     typed = [line.split("huafeng ", 1)[1] for line in text.splitlines() if "huafeng " in line]
     used = {option for line in typed for option in re.findall(r" (--[a-z-]+)", line)}

@@ -15,10 +15,11 @@ from rich.console import Console
 from huafeng.errors import DataError, OutputError
 from huafeng.evaluation import plots
 from huafeng.evaluation.card import example_bytes, figures_of, scores_of, with_card
+from huafeng.evaluation.comparison import alike, best_among, best_of, why_apart
 from huafeng.evaluation.figure import GLOSSARY, CurvePoint, Figure
 from huafeng.evaluation.html import jpeg
-from huafeng.evaluation.report import best_of, shortened, table, write_report
-from huafeng.evaluation.words import number, title_of, titles_of
+from huafeng.evaluation.report import shortened, table, write_report
+from huafeng.evaluation.words import number, title_of, titles_of, together
 from huafeng.style import MAX_EXAMPLE_BYTES, MAX_SCORES, Style
 
 EVIL = "<script>alert(1)</script> $x^{ & \"'"
@@ -78,22 +79,95 @@ def test_nothing_known_but_one_figure(tmp_path: Path) -> None:
     assert "No figure could be measured." in report(tmp_path, evaluation(figures=(), curve=())).text
 
 
+def on(subject: str, *, photos: str = "p", works: str | None = "w", **changes: Any) -> Any:
+    """An evaluation on photos and works of these digests."""
+    inputs = {"subject": {"sha256": subject}, "photos": {"count": 80, "fingerprint": photos}}
+    given = {"works": {"source": f"{subject}/works", "count": 9, "sha256": works}} if works else {}
+    return evaluation(subject, inputs=inputs | given, **changes)
+
+
 def test_several_stand_side_by_side_and_the_best_is_marked(tmp_path: Path) -> None:
     page = report(tmp_path, evaluation("a"), evaluation("b", figures=figures(0.3)))
-    assert page.row("SSIM")[1:] == ["0.500 [0.400, 0.600] photo 0 · works 1 · n 200",
-                                    "0.800 (best) [0.700, 0.900] photo 0 · works 1 · n 200"]  # fmt: skip
-    assert "(best)" in page.row("MSE")[1]  # lower
-    assert "(best)" in page.row("Halo")[1]  # nearer to the photo's 0
+    assert page.row("SSIM")[1:] == ["photo 0 works 1 n 200", "0.500 [0.400, 0.600]", "0.800 (best) [0.700, 0.900]"]
+    assert "(best)" in page.row("MSE")[2]  # lower
+    assert "(best)" in page.row("Halo")[2]  # nearer to the photo's 0
     near = report(tmp_path, evaluation("a"), evaluation("b", figures=figures(0.19)))
     assert "(best)" not in near.text
     other = report(tmp_path, evaluation("a"), evaluation("b", figures=figures(0.3), protocol="photo256-crop256-v1"))
     assert "(best)" not in other.text
-    assert "different protocols" in other.text
+    assert "Nothing is marked as best, for the protocols differ." in other.text
+
+
+def test_what_all_share_stands_once(tmp_path: Path) -> None:
+    one, other = Figure("ssim", 0.5, (0.4, 0.6), 1, 0.25, 80), Figure("ssim", 0.6, (0.5, 0.7), 1, 0.75, 79)
+    page = report(tmp_path, evaluation("a", figures=(one,)), evaluation("b", figures=(other,)))
+    alone = "unrelated photos"  # no figure of style, no works
+    assert page.row("SSIM")[1:] == [
+        "photo 1", f"0.500 [0.400, 0.600] {alone} 0.250 n 80", f"0.600 [0.500, 0.700] {alone} 0.750 n 79",
+    ]  # fmt: skip
+
+
+def test_style_is_compared_on_equal_works_only(tmp_path: Path) -> None:
+    page = report(tmp_path, on("a"), on("b", works="other", figures=figures(0.3)))
+    assert "(best)" not in " ".join(page.row("Style gap closed (features-v1)"))
+    assert "(best)" in page.row("SSIM")[3]
+    assert "How near to the works. Nothing is marked as best, for the works differ." in page.text
+    assert "What is kept of the photo. Nothing" not in page.text
+    photos = report(tmp_path, on("a"), on("b", photos="other", figures=figures(0.3)))
+    assert "(best)" not in photos.text
+    assert "What is kept of the photo. Nothing is marked as best, for the photos differ." in photos.text
+    equal = report(tmp_path, on("a"), on("b", figures=figures(0.3)))  # from other folders
+    assert "(best)" in equal.row("Style gap closed (features-v1)")[3]
+    assert "differ." not in equal.text
+
+
+def test_the_best_among_those_that_share_their_works(tmp_path: Path) -> None:
+    both = [on("a"), on("b", works="v"), on("c", figures=figures(0.3)), on("d", works=None)]
+    assert alike(both, "style") == alike(both) == [[0, 2], [1], [3]]
+    assert alike(both, "content") == [[0, 1, 2, 3]]
+    assert why_apart(both, "clean") == ""
+    assert why_apart(both, "style").endswith("only among those that share them: a, c.")
+    page = report(tmp_path, *both)
+    assert ["(best)" in cell for cell in page.row("Style gap closed (features-v1)")[2:]] == [False, False, True, False]
+    assert why_apart([on("a"), on("b", photos="q", works="v")], "style") == (
+        "Nothing is marked as best, for the photos and works differ."
+    )
+
+
+def test_real_pictures_and_networks_are_told_apart() -> None:
+    for role, word in (("real", "real pictures"), ("network", "feature networks")):
+        made = [evaluation("a", inputs={role: {"sha256": digest}}) for digest in "xy"]
+        for group in ("generator", "style", "content"):
+            assert why_apart(made, group) == f"Nothing is marked as best, for the {word} differ."
+
+
+def test_one_best_in_each_set() -> None:
+    found = [Figure("ssim", value, (value - 0.01, value + 0.01)) for value in (0.1, 0.2, 0.3, 0.4)]
+    assert best_among(found, [[0, 3], [1, 2]]) == {2, 3}
+    assert best_among(found, [[0], [1], [2], [3]]) == set()
 
 
 def test_a_figure_that_one_lacks(tmp_path: Path) -> None:
     page = report(tmp_path, evaluation("a"), evaluation("b", figures=figures()[5:], curve=()))
-    assert page.row("KID (style) (features-v1)")[2] == "–"
+    assert page.row("KID (style) (features-v1)")[1:] == ["photo 0 works 1 n 200", "0.500 [0.400, 0.600]", "–"]
+
+
+def test_each_sentence_is_told_once_with_the_names_that_it_holds_for(tmp_path: Path) -> None:
+    few, one = "There are few photos.", "The works are one picture."
+    found = [evaluation("a", warnings=(few, one)), evaluation("b", warnings=(few,)), evaluation("c", warnings=(one, few))]
+    text = " ".join(report(tmp_path, *found).text.split())
+    assert text.count(few) == text.count(one) == text.count("LPIPS was left out.") == text.count("Read with care") == 1
+    assert f"{few} {one} (a, c) Left out LPIPS was left out. Figures" in text
+
+
+def test_many_names_are_shortened(tmp_path: Path) -> None:
+    assert together(["a"]) == "a"
+    assert together(["a", "b", "c", "d"]) == "a · b · c · d"
+    assert together(["a", "b", "c", "d", "e"]) == "5 subjects: a, b, c and 2 more"
+    found = [evaluation(f"style {place}", examples=()) for place in range(7)]
+    text = report(tmp_path, *found).text
+    assert text.count("7 subjects: style 0, style 1, style 2 and 4 more") == 2  # title and heading
+    assert all(text.count(one.subject) >= 5 for one in found)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +205,13 @@ def test_the_worst_are_shown_like_the_best(tmp_path: Path, count: int, shown: in
         assert worst < page.text.index("photo-0.jpg")
 
 
+@pytest.mark.parametrize(("subjects", "each"), [(1, 9), (4, 9), (6, 6), (7, 3), (13, 3)])
+def test_many_subjects_show_fewer_pictures_each(tmp_path: Path, subjects: int, each: int) -> None:
+    shown = examples(9)
+    page = report(tmp_path, *(evaluation(f"{place}", figures=figures()[5:6], examples=shown) for place in range(subjects)))
+    assert len(page.images) == 2 * each * subjects
+
+
 @pytest.mark.parametrize(("width", "height"), [(500, 40), (100, 700), (4000, 1)])
 def test_pictures_are_small(width: int, height: int) -> None:
     picture = Image.open(io.BytesIO(jpeg(np.zeros((height, width, 3), np.uint8), 320)))
@@ -158,6 +239,21 @@ def test_the_table_for_the_terminal() -> None:
     assert lines[1].split()[-8:] == ["0.500", "[0.400,", "0.600]", "0.750", "[0.650,", "0.850]", "0", "1"]
 
 
+@pytest.mark.parametrize("width", [60, 100, 160, 400])
+def test_the_table_breaks_no_number(width: int) -> None:
+    names = [f"style-{place}" for place in range(6)] + ["a-name-that-is-wider-than-its-column"]
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(table([evaluation(name) for name in names]))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert out.getvalue().count("0.500 [0.400, 0.600]") == len(names) * len(GLOSSARY)
+    heads = [line for line in lines if line.startswith("Figure")]
+    assert len(heads) == {60: 7, 100: 7, 160: 3, 400: 1}[width]
+    assert [name for line in heads for name in line.split() if name.startswith("style")] == names[:-1]
+    assert "a-name-that-is-wider-tha" in out.getvalue()
+    assert "n-its-column" in out.getvalue()
+
+
 def test_the_curve() -> None:
     drawn = plots.strength_curve([evaluation(curve=(CurvePoint(0.0, 0.0, 1.0), CurvePoint(0.25, 0.4, 0.9)))])
     assert drawn is not None
@@ -165,6 +261,27 @@ def test_the_curve() -> None:
     assert "currentColor" in drawn
     assert plots.strength_curve([evaluation()]) == plots.strength_curve([evaluation()])
     assert plots.strength_curve([evaluation(curve=())]) is None
+
+
+def test_what_cannot_be_compared_has_a_panel_each() -> None:
+    equal, apart = [on("one"), on("two")], [on("one"), on("<two> $x^{", works="other"), on("墨" * 30, photos="other")]
+    for draw in (plots.strength_curve, plots.against_baselines):
+        together, panels = draw(equal), draw(apart)
+        assert together is not None
+        assert panels is not None
+        assert ">one<" not in together
+        for title in (">one<", ">&lt;two&gt; $x^{<", f">{'墨' * 15}…<"):
+            assert panels.count(title) == 1
+        width = [float(drawing.split('width="')[1].split("pt")[0]) for drawing in (together, panels)]
+        assert width[1] > 0.9 * width[0]
+    grouped = plots.against_baselines([*equal, on("three", works="other")])
+    assert grouped is not None
+    assert ">one, two<" in grouped
+    assert ">three<" in grouped
+
+
+def test_each_of_many_subjects_has_its_own_mark() -> None:
+    assert len({plots.chip(place) for place in range(56)}) == 56
 
 
 def test_networks_of_any_name_are_drawn() -> None:

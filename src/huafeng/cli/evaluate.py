@@ -87,7 +87,8 @@ def evaluate(
         raise EngineError(f"{NEEDED} ({error.name} is missing.)") from error
     options = door.Options(
         photos=photos, works=works, styles=tuple(style or ()), features=features, lpips=lpips, protocol=protocol,
-        works_px=works_px, limit=limit, threads=threads, tell=lambda sentence: typer.echo(sentence, err=True),
+        works_px=works_px, limit=limit, card=card, threads=threads,
+        tell=lambda sentence: typer.echo(sentence, err=True),
     )  # fmt: skip
     door.check_folder(out, force)
     with tempfile.TemporaryDirectory(prefix="huafeng-") as scratch, progress_bar("Measuring") as progress:

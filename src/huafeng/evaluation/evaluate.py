@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from huafeng.errors import DataError, OutputError, StyleError
+from huafeng.errors import DataError, StyleError
 from huafeng.evaluation import result as saved
 from huafeng.evaluation.adversarial import adversarial_figures
 from huafeng.evaluation.bench import Bench
@@ -24,7 +25,7 @@ from huafeng.evaluation.runs import Run, open_run
 from huafeng.evaluation.subjects import FolderSubject, StyleSubject, Subject, is_run
 from huafeng.evaluation.works import WORKS_PX, Works, read_works, works_of_run
 from huafeng.files import check_output, write_whole
-from huafeng.style import Style
+from huafeng.style import SUFFIX, Style
 from huafeng.stylizer import Stylizer, cores
 from huafeng.training.pictures import Pictures, open_pictures
 
@@ -44,15 +45,17 @@ class Options:
     protocol: str = Protocol().name
     works_px: int = WORKS_PX
     limit: int | None = None
+    card: bool = False
     threads: int | None = None
     tell: Callable[[str], None] = print
 
 
 @dataclass(frozen=True)
 class Found:
-    """An evaluation, and the style file that it is of, if it is of one."""
+    """An evaluation, the name of what it is of or was read from, and the subject if it was measured just now."""
 
     evaluation: Evaluation
+    source: str
     subject: Subject | None = None
 
 
@@ -70,18 +73,48 @@ def evaluate(
         DataError, StyleError, TrainingError: what was given cannot be evaluated; the sentence says why.
     """
     protocol = Protocol.named(options.protocol)
-    before = [Found(one) for name in given if name.endswith(".json") for one in saved.from_json(Path(name))]
+    before = [
+        Found(one, Path(name).resolve().parent.name)
+        for name in given
+        if name.endswith(".json")
+        for one in saved.from_json(Path(name))
+    ]
+    if options.card and (before or options.photos is None):
+        raise StyleError("Cards are written into style files that are measured now: leave evaluations of before out of --card.")
     fresh = [name for name in given if not name.endswith(".json")]
     if options.photos is None:
         measured = [_generated(Path(name), options, protocol, progress) for name in fresh]
     else:
         measured = _styled(fresh, options, protocol, scratch, progress) if fresh else []
     found = before + measured
-    kinds = {(one.evaluation.protocol, one.evaluation.features) for one in found}
+    evaluations = [one.evaluation for one in found]
+    _refuse_different(evaluations)
+    for role in ("photos", "works"):
+        if before and any(one.inputs.get(role) != evaluations[0].inputs.get(role) for one in evaluations):
+            options.tell(f"The figures rest on different {role}: compare them with care.")
+    return _told_apart(found)
+
+
+def _refuse_different(evaluations: Sequence[Evaluation]) -> None:
+    kinds = {(one.protocol, one.features) for one in evaluations}
     if len(kinds) > 1:
         named = " and ".join(sorted(f"{protocol} on {features}" for protocol, features in kinds))
         raise DataError(f"Figures of different protocols cannot be compared ({named}): evaluate again with one.")
-    return found
+    if any(one.inputs.get("network") != evaluations[0].inputs.get("network") for one in evaluations):
+        raise DataError(f"Figures of two files with a {evaluations[0].features} cannot be compared: evaluate again with one.")
+
+
+def _told_apart(found: Sequence[Found]) -> list[Found]:
+    """Of two runs' styles of one name each has its run's name behind; what has one name even so is numbered."""
+    named = list(found)
+    for by_number in (False, True):
+        count = Counter(one.evaluation.subject for one in named)
+        for i, one in enumerate(named):
+            subject = one.evaluation.subject
+            if count[subject] > 1:
+                other = f"{subject} ({i + 1 if by_number else one.source})"
+                named[i] = replace(one, evaluation=replace(one.evaluation, subject=other))
+    return named
 
 
 def _generated(folder: Path, options: Options, protocol: Protocol, progress: Callable[[int, int], None]) -> Found:
@@ -89,10 +122,11 @@ def _generated(folder: Path, options: Options, protocol: Protocol, progress: Cal
         raise DataError(
             "Photos are needed: --photos DIR. (Only a folder of generated pictures is compared with --works DIR alone.)"
         )
-    made, real = _limited(open_pictures(folder, options.tell), options.limit), open_pictures(options.works, options.tell)
+    made, real = limited(open_pictures(folder, options.tell), options.limit), open_pictures(options.works, options.tell)
     total = 2 * (len(made) + len(real))
     network = load_network(options.features)
-    return Found(evaluate_generated(name_of(folder), made, real, network, protocol, _Counter(total, progress)))
+    evaluation = evaluate_generated(name_of(folder), made, real, network, protocol, _Counter(total, progress))
+    return Found(evaluation, name_of(folder))
 
 
 def _styled(
@@ -103,11 +137,16 @@ def _styled(
     stylizer = Stylizer(threads=1)  # the bench has a photo on each core
     works = read_works(options.works, protocol, options.tell, options.works_px) if options.works else None
     subjects = [one for name in given for one in _subjects(name, options, protocol, works, stylizer, photos, scratch)]
+    if options.styles and not any(one.run for one in subjects):
+        raise DataError("--style chooses among a run's styles, and no run is given: leave it out.")
+    if options.card:
+        for one in subjects:
+            _check_card(one, scratch)
     folders = [set(one.subject.matched) for one in subjects if isinstance(one.subject, FolderSubject)]
     rows = [i for i in range(len(photos)) if all(i in matched for matched in folders)]
     if len(rows) < len(photos):
         options.tell(f"{len(photos) - len(rows):,} of {len(photos):,} photos have no result of their name and are left out.")
-    photos = _limited(photos.subset(rows), options.limit)
+    photos = limited(photos.subset(rows), options.limit)
     network = load_network(options.features)
     lpips = load_lpips(options.lpips) if options.lpips else None
     sets = {id(one.works): one.works for one in subjects}
@@ -119,12 +158,13 @@ def _styled(
         for i, one in enumerate(subjects):
             if id(one.works) == key:
                 more = partial(adversarial_figures, one.run, one.subject.name, one.works) if one.run else None
-                found[i] = Found(ready.evaluate(one.subject, more), one.subject)
+                found[i] = Found(ready.evaluate(one.subject, more), one.source, one.subject)
     return [one for one in found if one]
 
 
 @dataclass(frozen=True)
 class _Asked:
+    source: str
     subject: Subject
     works: Works | None
     run: Run | None = None
@@ -146,14 +186,14 @@ def _subjects(
         for file in run.export(scratch / path.resolve().name):
             if file.stem in wanted:
                 own = works or works_of_run(run.options, file.stem, protocol, options.tell)
-                yield _Asked(StyleSubject(str(file), stylizer), own, run)
+                yield _Asked(path.resolve().name, StyleSubject(str(file), stylizer), own, run)
     elif path.is_dir():
-        yield _Asked(FolderSubject(path, photos, options.tell), works)
+        yield _Asked(path.resolve().name, FolderSubject(path, photos, options.tell), works)
     else:
-        yield _Asked(StyleSubject(name, stylizer), works)
+        yield _Asked(path.name, StyleSubject(name, stylizer), works)
 
 
-def _limited(pictures: Pictures, limit: int | None) -> Pictures:
+def limited(pictures: Pictures, limit: int | None) -> Pictures:
     """At most `limit` pictures, evenly out of all."""
     if limit is None or limit >= len(pictures):
         return pictures
@@ -175,24 +215,23 @@ def check_folder(folder: Path, force: bool) -> None:
     """Refuse a place where an evaluation is already, before the work is done.
 
     Raises:
-        OutputError: there is one and `force` is not set, or `folder` is not one.
+        OutputError: there is one and `force` is not set, or nothing can be written in `folder`.
     """
-    folder_of(folder)
     for name in (JSON, REPORT):
         check_output(folder / name, force)
 
 
-def folder_of(folder: Path) -> Path:
-    """The folder, made if it is not there.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made ({error.strerror}): name another one with -o.") from error
-    return folder
+def _check_card(asked: _Asked, scratch: Path) -> None:
+    """Refuse a subject without a style file for a card, before the work is done."""
+    subject = asked.subject
+    if not isinstance(subject, StyleSubject) or subject.path.suffix != SUFFIX:
+        raise StyleError(f"{subject.name} is no {SUFFIX} file, so no card can be written into it: leave --card out.")
+    if scratch in subject.path.parents:
+        raise StyleError(
+            f"{subject.name} has no {SUFFIX} file of the run's newest weights that a card could go into: finish the training, "
+            "or leave --card out."
+        )
+    check_output(subject.path, force=True)
 
 
 def write(evaluations: Sequence[Evaluation], folder: Path, *, force: bool = False) -> list[Path]:
@@ -211,13 +250,12 @@ def write_cards(found: Sequence[Found], options: Options, photos: Path | None) -
     """Write figures and pictures into the style files that were evaluated; gives their paths.
 
     Raises:
-        StyleError: one of the subjects is no style file.
+        OutputError: a style file cannot be written.
     """
     written = []
     for one in found:
         subject = one.subject
-        if not isinstance(subject, StyleSubject) or subject.path.suffix != ".style":
-            raise StyleError(f"{one.evaluation.subject} is no .style file, so no card can be written into it.")
+        assert isinstance(subject, StyleSubject)  # `Options.card` has had this checked
         pictures = [example.result for example in one.evaluation.examples]
         if photos is not None:
             shown = open_pictures(photos, options.tell)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,8 +17,9 @@ from huafeng.evaluation.figure import GLOSSARY, Figure, pinned
 from huafeng.evaluation.networks import BATCH, Network, look
 from huafeng.evaluation.protocol import FRECHET_PICTURES, LEAST_PHOTOS, Protocol, at_short_side
 from huafeng.evaluation.result import Evaluation, Example
+from huafeng.evaluation.subjects import read
 from huafeng.pixels import U8
-from huafeng.training.pictures import Pictures
+from huafeng.training.pictures import Pictures, listing
 
 F64 = NDArray[np.float64]
 DRAWS = 50  # of figures that are slow to resample
@@ -41,7 +41,7 @@ def evaluate_generated(
         DataError: fewer than 10 of a kind can be read.
     """
     began = time.monotonic()
-    (made_names, squares_made), (real_names, squares_real) = (
+    (made_names, squares_made, made_bad), (real_names, squares_real, real_bad) = (
         _squares(pictures, protocol, advance) for pictures in (made, real)
     )
     for kind, squares in (("made", squares_made), ("real", squares_real)):
@@ -62,6 +62,8 @@ def evaluate_generated(
     if min(len(a), len(b)) < FRECHET_PICTURES:
         fewest = min(len(a), len(b))
         warnings.append(f"Frechet distance is biased under {FRECHET_PICTURES:,} pictures, and here are {fewest:,}: KID leads.")
+    if bad := made_bad + real_bad:
+        warnings.append(f"Pictures that cannot be read are left out: {listing(bad)}.")
     return Evaluation(
         name,
         protocol.name,
@@ -103,14 +105,16 @@ def _figures(made: F64, real: F64, one: F64, other: F64) -> dict[str, Figure]:
     return figures
 
 
-def _squares(pictures: Pictures, protocol: Protocol, advance: Callable[[], None]) -> tuple[list[str], list[U8]]:
-    """Names and middle squares of the pictures that can be read."""
-    found: dict[str, U8] = {}
+def _squares(pictures: Pictures, protocol: Protocol, advance: Callable[[], None]) -> tuple[list[str], list[U8], list[str]]:
+    """Names and middle squares of the pictures that can be read, and the names of the others."""
+    found, bad = dict[str, U8](), list[str]()
     for i, name in enumerate(pictures.names):
-        with contextlib.suppress(PhotoError):  # told by Pictures
-            found[name] = protocol.crop(at_short_side(pictures.read_exactly(i), protocol.crop_px))
+        try:
+            found[name] = protocol.crop(at_short_side(read(pictures, i), protocol.crop_px)).copy()
+        except PhotoError:
+            bad.append(name)
         advance()
-    return list(found), list(found.values())
+    return list(found), list(found.values()), bad
 
 
 def _pooled(network: Network, squares: Sequence[U8], advance: Callable[[], None]) -> F64:

@@ -23,6 +23,7 @@ def render(template: str, **facts: Any) -> bytes:
     pages.filters |= {
         "number": _typeset(number),
         "interval": _typeset(interval),
+        "typeset": _typeset(str),
         "title_of": title_of,
         "anchor": lambda name: f"figure-{short_name(name)}",
         "wanted": BETTER.__getitem__,

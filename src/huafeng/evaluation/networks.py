@@ -98,9 +98,11 @@ class Onnx:
             self._session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
             (entry,) = self._session.get_inputs()
             self._input = entry.name
-            probe = self._run(np.zeros((1, 3, 256, 256), np.float32))
+            probe = self._run(np.zeros((2, 3, 256, 256), np.float32))
         except Exception as error:  # onnxruntime's exception classes share no public base
-            raise DataError(f"{path} is not an onnx network with one input [B, 3, H, W] and features as outputs.") from error
+            raise DataError(
+                f"{path} is not an onnx network with one float input [B, 3, H, W] of any B, H and W, and features as outputs."
+            ) from error
         self.layered = any(found.ndim == 4 for found in probe)
         if not self.layered and not any(found.ndim == 2 for found in probe):
             raise DataError(f"{path} gives no features: it needs outputs [B, C, h, w], or one [B, D].")

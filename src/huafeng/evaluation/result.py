@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from huafeng.errors import DataError
-from huafeng.evaluation.figure import CurvePoint, Figure
+from huafeng.evaluation.figure import CurvePoint, Figure, definition
 from huafeng.pixels import U8
 
 FORMAT_VERSION = 1
@@ -92,14 +93,26 @@ def from_json(path: Path) -> list[Evaluation]:
 
 
 def _evaluation(entry: dict[str, Any]) -> Evaluation:
-    figures = tuple(Figure(**figure | {"interval": _pair(figure["interval"])}) for figure in entry["figures"])
-    curve = tuple(CurvePoint(**point) for point in entry["curve"])
+    figures = tuple(_figure(figure) for figure in entry["figures"])
+    curve = tuple(CurvePoint(**{name: _finite(value) for name, value in point.items()}) for point in entry["curve"])
     texts = {name: tuple(entry[name]) for name in ("warnings", "left_out")}
     return Evaluation(**entry | texts | {"figures": figures, "curve": curve, "safe_strength": _pair(entry["safe_strength"])})
+
+
+def _figure(entry: dict[str, Any]) -> Figure:
+    definition(entry["name"])  # a KeyError if there is no such figure
+    baselines = {name: None if entry[name] is None else _finite(entry[name]) for name in ("identity", "random")}
+    return Figure(**entry | baselines | {"value": _finite(entry["value"]), "interval": _pair(entry["interval"])})
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no figure")
+    return float(number)
 
 
 def _pair(numbers: Sequence[float] | None) -> tuple[float, float] | None:
     if numbers is None:
         return None
     low, high = numbers
-    return float(low), float(high)
+    return _finite(low), _finite(high)

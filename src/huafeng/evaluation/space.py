@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from huafeng.errors import DataError
 from huafeng.pixels import F32
 
 F64 = NDArray[np.float64]
 Half = NDArray[np.float16]
 
+ALIKE = 0.99  # similarity of unrelated photos from which on they are copies of one
 FAINT = 1e-3  # deviations below this share of a channel's usual one carry no content
 
 
@@ -27,7 +29,7 @@ class StyleSpace:
     """
 
     def __init__(self, photos: Sequence[F32], works: Sequence[F32]) -> None:
-        self._scales = [np.sqrt(np.square(layer, dtype=np.float64).mean()) for layer in works]
+        self._scales = [np.sqrt(np.square(layer, dtype=np.float64).mean()) or 1.0 for layer in works]  # 0: a dead layer
         ends = [self._joined(photos), self._joined(works)]
         self._origin: F64 = (ends[0].mean(0) + ends[1].mean(0)) / 2
         self._unit = np.sqrt(sum(np.square(end - self._origin).mean() for end in ends) / 2)
@@ -54,16 +56,23 @@ class ContentSpace:
 
     Args:
         photos: content layer float32 [N, C, h, w] of N >= 2 photos.
+
+    Raises:
+        DataError: the layer tells none of the photos from another one.
     """
 
     def __init__(self, photos: F32) -> None:
         variance = photos.var((2, 3)).mean(0)  # [C]
+        if not variance.any():
+            raise DataError("The network sees nothing in these photos, its content layer is flat: give other photos.")
         self._floor = np.float32(FAINT) * np.sqrt(variance)
         self._weights = variance.astype(np.float64) / variance.sum()
         self.photos = self._standard(photos).astype(np.float16)
         self._own = self._products(self.photos, self.photos)
         pairs = [np.roll(np.arange(len(photos)), k) for k in _shifts(len(photos))]
         self.unrelated = float(np.mean([self._similar(self.photos, self._own, rows).mean() for rows in pairs]))
+        if self.unrelated > ALIKE:
+            raise DataError("All photos look the same to the network: give different photos.")
 
     def kept(self, results: F32, rows: Sequence[int]) -> F64:
         """Results' content layer [n, C, h, w] of the photos in these rows -> content kept [n]."""
@@ -72,13 +81,16 @@ class ContentSpace:
         return (similar - self.unrelated) / (1 - self.unrelated)
 
     def _similar(self, standard: Half, own: F64, rows: NDArray[np.intp]) -> F64:
-        return self._products(standard, self.photos[rows]) / np.sqrt(own * self._own[rows])
+        lengths = np.sqrt(own * self._own[rows])
+        shared = self._products(standard, self.photos[rows])
+        return np.divide(shared, lengths, out=np.zeros_like(shared), where=lengths > 0)  # in a flat picture nothing is similar
 
     def _standard(self, content: F32) -> F32:
         """Mean 0 and deviation 1 over space; a channel that is as good as flat stays near 0."""
         centred = content - content.mean((2, 3), keepdims=True)
         deviation = np.sqrt(np.square(centred).mean((2, 3), keepdims=True))
-        return centred / (deviation + self._floor[:, None, None])
+        usual = deviation + self._floor[:, None, None]
+        return np.divide(centred, usual, out=np.zeros_like(centred), where=usual > 0)  # 0: a channel that is always flat
 
     def _products(self, a: Half, b: Half) -> F64:
         """Weighted mean over channels of the products' mean over space [N]."""

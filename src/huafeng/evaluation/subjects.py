@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from huafeng.evaluation.protocol import at_short_side
 from huafeng.photo import Photo
 from huafeng.pixels import U8, resize
 from huafeng.stylizer import Stylizer
-from huafeng.training.pictures import Pictures, listing, open_pictures
+from huafeng.training.pictures import Pictures, listing, open_pictures, read_upright
 
 PROPORTIONS = 0.02  # by which a result's proportions may differ from its photo's: rounding to whole pixels
 
@@ -58,14 +58,13 @@ class FolderSubject:
         self.name = folder.resolve().name
         self.pictures = open_pictures(folder, tell)
         self.facts: dict[str, object] = {"kind": "folder", "fingerprint": self.pictures.fingerprint}
-        stems = [Path(name).stem for name in self.pictures.names]
         self._rows: dict[str, int] = {}
         taken: dict[int, str] = {}
+        candidates = _by_stem(self.pictures.names, {Path(name).stem for name in photos.names})
         for name in photos.names:
             stem = Path(name).stem
-            rows = [i for i, other in enumerate(stems) if other == stem] or [
-                i for i, other in enumerate(stems) if other.startswith(f"{stem}-")
-            ]
+            exact, longer = candidates[stem]
+            rows = exact or longer
             if len(rows) > 1:
                 several = listing([self.pictures.names[i] for i in rows])
                 raise DataError(
@@ -90,7 +89,7 @@ class FolderSubject:
         Raises:
             DataError: it has other proportions than its photo.   PhotoError: it cannot be read.
         """
-        picture = self.pictures.read_exactly(self._rows[name])
+        picture = read(self.pictures, self._rows[name])
         (height, width), (wanted_height, wanted_width) = picture.shape[:2], photo.shape[:2]
         if abs(width * wanted_height / (height * wanted_width) - 1) > PROPORTIONS:
             raise DataError(
@@ -98,6 +97,30 @@ class FolderSubject:
                 f"photo {name}: results must show the whole photo."
             )
         return resize(at_short_side(picture, min(photo.shape[:2])), wanted_width, wanted_height)
+
+
+def _by_stem(names: Sequence[str], stems: Collection[str]) -> dict[str, tuple[list[int], list[int]]]:
+    """Photo's stem -> results of just that name, and results with "-" and more behind it.
+
+    "beach-2-monet" belongs to the photo "beach-2" where there is one, not to "beach".
+    """
+    found: dict[str, tuple[list[int], list[int]]] = {stem: ([], []) for stem in stems}
+    for i, name in enumerate(names):
+        parts = Path(name).stem.split("-")
+        starts = ("-".join(parts[:count]) for count in range(len(parts), 0, -1))
+        if (stem := next((start for start in starts if start in found), None)) is not None:
+            found[stem][len(stem) < len(Path(name).stem)].append(i)
+    return found
+
+
+def read(pictures: Pictures, i: int) -> U8:
+    """Picture i, uint8 [H, W, 3]; unlike `Pictures.read_exactly` it says nothing of another one in its place.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    entry = pictures.entries[i]
+    return read_upright(entry.read(), entry.name)
 
 
 def is_run(path: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from huafeng.evaluation.figure import GLOSSARY, GROUPS, Definition, Figure, definition
 
 NOTHING = 1e-9  # what rounding leaves of 0
+NAMED = 4  # subjects that a heading has room for
 BETTER = {"higher": "Higher is better", "lower": "Lower is better", "photo": "Nearer to the plain photos' is better"}
 
 
@@ -63,6 +64,14 @@ def interval(figure: Figure) -> str:
 def random_was(figures: Sequence[Figure]) -> str:
     """What the random baseline was made of: "works", or without works "unrelated photos"."""
     return "works" if any(definition(figure.name).group == "style" for figure in figures) else "unrelated photos"
+
+
+def together(names: Sequence[str]) -> str:
+    """Several subjects in one line: "a · b · c"; of more than four the first three: "7 subjects: a, b, c and 4 more"."""
+    if len(names) <= NAMED:
+        return " · ".join(names)
+    shown = names[: NAMED - 1]
+    return f"{len(names):,} subjects: {', '.join(shown)} and {len(names) - len(shown):,} more"
 
 
 def by_group(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:

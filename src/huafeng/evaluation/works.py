@@ -27,6 +27,7 @@ from huafeng.training.recipes.fast_style import FastStyleOptions
 WORKS_PX = 512  # short side to which works are shrunk, unless told otherwise: the size at which photos are styled
 LEAST_CROPS = 200
 BETWEEN_CROPS_PX = 16  # crops of one work that lie nearer are one and the same
+FEWEST_CROPS = 8  # in a half of fewer than four, resampling draws one and the same crop too often
 LEAST_TO_SPLIT = 4  # works; of fewer, the two halves are made of crops of the same works
 
 
@@ -81,7 +82,7 @@ def cut(pictures: Sequence[U8], source: str, protocol: Protocol) -> Works:
     Works smaller than a crop are enlarged to it. There are at least 200 crops, as far as different ones can be cut.
 
     Raises:
-        DataError: there are no works, or one crop in all.
+        DataError: there are no works, or fewer than 8 crops in all.
     """
     side = protocol.crop_px
     if not pictures:
@@ -95,9 +96,10 @@ def cut(pictures: Sequence[U8], source: str, protocol: Protocol) -> Works:
         for _ in range(per_work):
             y, x = (int(draw.integers(extent - side + 1)) for extent in picture.shape[:2])
             crops.append(picture[y : y + side, x : x + side])
-    if len(crops) < 2:
+    if len(crops) < FEWEST_CROPS:
         raise DataError(
-            f"The one work in {source} is hardly larger than a crop of {side} px: give a larger one, or more works."
+            f"Only {len(crops)} different crops of {side} px can be cut from {source}, and {FEWEST_CROPS} are needed: "
+            "give more works, or larger ones."
         )
     order = numbers(0, "split of works").permutation(len(large) if len(large) >= LEAST_TO_SPLIT else len(crops))
     first = np.zeros(len(order), bool)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from huafeng.art import RIM
 from huafeng.training import losses
 from huafeng.training.features import FeatureNetwork
 from huafeng.training.network import Generator
@@ -51,6 +53,11 @@ class Painter(nn.Module):
     def forward(self, photo: Tensor, style: Tensor) -> Tensor:
         """Photo [B, 3, H, W] in 0..1 and style numbers [B] -> picture [B, 3, H, W] in 0..1."""
         return self.generator(photo, self.codes[style])
+
+    def paint(self, photo: Tensor, style: Tensor) -> Tensor:
+        """The same with the rim that the runtime mirrors around a photo, and cuts off again."""
+        framed = F.pad(photo, (RIM, RIM, RIM, RIM), mode="reflect")
+        return self(framed, style)[..., RIM : RIM + photo.shape[2], RIM : RIM + photo.shape[3]]
 
 
 @dataclass

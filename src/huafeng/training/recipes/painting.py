@@ -169,7 +169,7 @@ class PaintingRecipe(Recipe):
         style = clock.step // self.options.check_every % len(self.styles)
         photos, layer = self._held_out_batch(), self.features.content_layer
         with torch.no_grad(), self.machine.autocast():
-            made = self.painter(photos, torch.full((len(photos),), style, device=photos.device))
+            made = self.painter.paint(photos, torch.full((len(photos),), style, device=photos.device))
             results, references = (pairwise_distance(self.features(p, layer)[layer]) for p in (made, photos))
         return float(results / references.clamp_min(1e-9))
 
@@ -180,7 +180,7 @@ class PaintingRecipe(Recipe):
         weights = LossWeights(w.content, w.style, w.statistics, 0, 0, 0, 0, 0)
         photos, sums = self._held_out_batch(), dict[str, float]()
         for style, target in enumerate(self.targets):
-            made = self.average.module(photos, torch.full((len(photos),), style, device=photos.device))
+            made = self.average.module.paint(photos, torch.full((len(photos),), style, device=photos.device))
             for name, loss in painting_losses(weights, self.features, self.machine, made, photos, target).items():
                 sums[name] = sums.get(name, 0.0) + float(loss) / len(self.targets)
         return sums | {"objective": sum(sums.values())}
@@ -191,7 +191,7 @@ class PaintingRecipe(Recipe):
         rows, styles = [], torch.arange(len(self.styles), device=self.machine.device)
         for photo in self._held_out_batch():
             batch = photo[None].expand(len(styles), -1, -1, -1)
-            row = torch.cat([batch[:1], self.average.module(batch, styles)])
+            row = torch.cat([batch[:1], self.average.module.paint(batch, styles)])
             rows.append((row.float() * 255).round().to(torch.uint8).permute(2, 0, 3, 1).flatten(1, 2).cpu().numpy())
         return np.concatenate(rows)
 
