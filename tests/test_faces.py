@@ -72,6 +72,6 @@ def test_without_opencv(astronaut, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     faces._cascade.cache_clear()
     assert not available()
-    with pytest.raises(DataError, match=r"huafeng\[faces\]"):
+    with pytest.raises(DataError, match=r"huafeng\[portrait\]"):
         find_faces(astronaut)
     faces._cascade.cache_clear()

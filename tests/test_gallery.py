@@ -31,7 +31,7 @@ def written(name: str = "styles.html") -> Page:
     return Page.read(Path(name).read_bytes())
 
 
-def test_a_library_without_figures_and_examples(huafeng: Run) -> None:
+def test_the_whole_library(huafeng: Run) -> None:
     ran = huafeng("styles", "--html")
     assert (ran.code, ran.out, ran.err) == (0, "styles.html\n", "")
     page = written()
@@ -39,7 +39,14 @@ def test_a_library_without_figures_and_examples(huafeng: Run) -> None:
     for text in ("Negative", "负片", "Claude Monet", "莫奈", "A. Nobody", "made by formula", "CC0-1.0", "0 to 1", "kB"):
         assert text in page.text
     assert "delta_e2.5" in page.text.replace("\n", "").replace(" ", "")
+    assert page.row("Style gap closed")[2:] == ["0", "1"]  # the built-in arts have their figures
+
+
+def test_a_style_without_figures_and_examples(huafeng: Run) -> None:
+    assert huafeng("styles", "negative", "--html").code == 0
+    page = written()
     assert "What the figures mean" not in page.text
+    assert not page.images
 
 
 def test_figures_and_examples_are_shown(huafeng: Run, styles_folder: Path, coffee: Any) -> None:
