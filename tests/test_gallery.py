@@ -40,6 +40,7 @@ def test_the_whole_library(huafeng: Run) -> None:
         assert text in page.text
     assert "delta_e2.5" in page.text.replace("\n", "").replace(" ", "")
     assert page.row("Style gap closed")[2:] == ["0", "1"]  # the built-in arts have their figures
+    assert "photo512-crop256-v1, 162 photos, 304 works" in page.text
 
 
 def test_a_style_without_figures_and_examples(huafeng: Run) -> None:

@@ -345,6 +345,7 @@ def test_a_style_takes_its_card_along(styles_folder: Path, coffee: Any) -> None:
     back = Style.from_bytes(measured.to_bytes())
     assert back.card.safe_strength == (0.1, 0.7)
     assert back.card.scores == scores_of(evaluation())
+    assert back.card.measured_on.startswith(evaluation().protocol)
     assert back.examples == (example_bytes(coffee),) * 6
     assert back.card.title_zh == style.card.title_zh
     assert with_card(style, evaluation(safe_strength=None), []).card.safe_strength == style.card.safe_strength

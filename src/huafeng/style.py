@@ -90,6 +90,7 @@ class Card:
         safe_strength: least and greatest strength that look good, both 0..1.
         scores: name -> number, flat. A figure's full name ("ssim", "kid-features-v1") has its value; the same name with
             " low" and " high" behind it has the ends of its 95 % interval, with " identity" and " random" its baselines.
+        measured_on: how the scores were measured: the protocol's name, how many photos and works.
         base_sha256: sha256 of the base generator that an art style needs, 64 lowercase hex digits.
 
     Raises:
@@ -106,10 +107,12 @@ class Card:
     description: str = ""
     safe_strength: tuple[float, float] = (0.0, 1.0)
     scores: Mapping[str, float] = field(default_factory=dict)
+    measured_on: str = ""
     base_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("title_en", "title_zh", "author", "licence", "trained_on", "provenance", "date", "description"):
+        texts = ("title_en", "title_zh", "author", "licence", "trained_on", "provenance", "date", "description", "measured_on")
+        for name in texts:
             _check_text(name, getattr(self, name))
         if not _is_day(self.date):
             raise StyleError(f"The style's date is {_shown(self.date)}, it must be a day such as 2024-12-31.")

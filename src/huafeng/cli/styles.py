@@ -133,6 +133,7 @@ def _show_card(entry: Entry) -> None:
         "Provenance": card.provenance,
         "Date": card.date,
         "Safe strength": f"{least:g} to {most:g}",
+        "Measured on": card.measured_on,
         "Scores": "\n".join(f"{name}: {value:g}" for name, value in others.items()),
         "Size": _kilobytes(entry.path),
         "File": str(entry.path),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -59,8 +60,17 @@ def with_card(style: Style, evaluation: Evaluation, examples: Sequence[bytes]) -
         StyleError: there are more than six examples, or one is too large.
     """
     strength = evaluation.safe_strength or style.card.safe_strength
-    card = replace(style.card, scores=scores_of(evaluation), safe_strength=strength)
+    measured_on = ", ".join([evaluation.protocol, *_counts(evaluation.inputs)])
+    card = replace(style.card, scores=scores_of(evaluation), safe_strength=strength, measured_on=measured_on)
     return replace(style, card=card, examples=tuple(examples))
+
+
+def _counts(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """162 photos; 1 work."""
+    for role in ("photo", "work"):
+        found = inputs.get(f"{role}s")
+        if isinstance(found, Mapping) and "count" in found:
+            yield f"{found['count']:,} {role}{'s' * (found['count'] != 1)}"
 
 
 def example_bytes(picture: U8) -> bytes:
