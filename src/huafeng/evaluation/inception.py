@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,15 +12,17 @@ from typing import TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from huafeng.errors import DataError
 from huafeng.pixels import U8
+from huafeng.training.features import check_download, read_tensors, sha256_of
 
 SIDE = 299  # px, of the network's input
 FEATURES = 2048
 HELP = "give a .safetensors or .pth file with the weights of a feature network"
+
+_DOWNLOADS = re.compile(r"inception[\w-]*-([0-9a-f]{8})\b")
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,8 @@ def load_inception(path: str | Path) -> InceptionFeatures | None:
         DataError: the file is absent, unreadable or damaged.
     """
     path = Path(path)
-    sha256 = _sha256(path)
-    tensors = _read(path)
+    sha256 = sha256_of(path, HELP)
+    tensors = read_tensors(path, HELP)
     last = tensors.get("fc.weight", torch.empty(0)).shape
     variant = next((v for v in VARIANTS if last == (v.classes, FEATURES)), None)
     if variant is None:
@@ -217,29 +218,9 @@ def load_inception(path: str | Path) -> InceptionFeatures | None:
     wanted = {name: weight.shape for name, weight in network.state_dict().items() if not name.endswith("num_batches_tracked")}
     if not all(name in tensors and tensors[name].shape == shape for name, shape in wanted.items()):
         return None
-    digest = re.search(r"inception[\w-]*-([0-9a-f]{8})\b", path.name)  # well-known files carry it in their names
-    if digest and not sha256.startswith(digest[1]):
-        raise DataError(f"{path} is a damaged download, its sha256 does not begin with {digest[1]}: get it again.")
+    check_download(path, sha256, _DOWNLOADS)
     weights = {name: tensors[name].float() for name in wanted}
     if not all(weight.isfinite().all() for weight in weights.values()):
         raise DataError(f"{path} is damaged, some of its weights are not numbers: get it again.")
     network.load_state_dict(weights, assign=True)
     return network
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise DataError(f"There is no feature network {path}: {HELP}.") from error
-    except OSError as error:
-        raise DataError(f"The feature network {path} cannot be read ({error.strerror}).") from error
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        held = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # a foreign file can make the two libraries raise nearly anything
-        raise DataError(f"{path} cannot be read as weights: {HELP}.") from error
-    return {k: v for k, v in held.items() if isinstance(v, Tensor)} if isinstance(held, Mapping) else {}

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
 from huafeng.errors import DataError
 from huafeng.pixels import U8, resize
 from huafeng.training.backbones import Vgg
-from huafeng.training.features import load_features
+from huafeng.training.features import load_features, read_tensors
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 LAST_STAGE = {"relu5_1": 24, "relu5_2": 26, "relu5_3": 28}  # N of `features.N` in torchvision's files
@@ -42,7 +41,7 @@ def load_lpips(path: Path) -> Callable[[U8, U8], float]:
     refusal = f"LPIPS needs the weights of VGG-16 as torchvision names them, and {path} holds others."
     if loss_network.name != "vgg16":
         raise DataError(refusal)
-    held = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    held = read_tensors(path, refusal)
     body = Vgg(2, 2, 3, 3, 3).requires_grad_(False)
     weights = loss_network.body.state_dict()  # its first kernel already takes RGB minus the mean
     try:

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from huafeng.errors import DataError
 from huafeng.evaluation.inception import InceptionFeatures, load_inception
+from huafeng.evaluation.values import layers
 from huafeng.pixels import F32, U8
 from huafeng.training.features import SHIPPED, FeatureNetwork, load_features
 from huafeng.training.losses import channel_statistics, gram
 
 BATCH = 8
-FLAT = 1e-3  # a channel whose deviation is below this share of its usual one carries no content
 
 
 class Maps(NamedTuple):
@@ -115,9 +115,9 @@ class Onnx:
     def maps(self, pictures: U8) -> Maps:
         """See Network."""
         found = [torch.from_numpy(output) for output in self._run(_batch(pictures).contiguous().numpy())]
-        layers = [output for output in found if output.ndim == 4]
+        spatial = [output for output in found if output.ndim == 4]
         flat = [output for output in found if output.ndim == 2]
-        return Maps(layers, layers[-1] if layers else None, flat[-1] if flat else layers[-1].mean((2, 3)))
+        return Maps(spatial, spatial[-1] if spatial else None, flat[-1] if flat else spatial[-1].mean((2, 3)))
 
 
 def load_network(source: str | Path = SHIPPED) -> Network:
@@ -143,10 +143,10 @@ def look(network: Network, pictures: Sequence[U8], *, content: bool = False, gra
     """What the network sees in pictures uint8 [S, S, 3] of one size."""
     found = [_seen(network.maps(np.stack(some)), content, grams) for some in batches(pictures)]
     return Looked(
-        tuple(np.concatenate(layer) for layer in zip(*(one.style for one in found), strict=True)),
+        layers([one.style for one in found]),
         np.concatenate([one.pooled for one in found]),
         np.concatenate([one.content for one in found if one.content is not None]) if content else None,
-        tuple(np.concatenate(layer) for layer in zip(*(one.grams for one in found), strict=True)),
+        layers([one.grams for one in found]),
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from huafeng.errors import DataError, OutputError
 from huafeng.evaluation.networks import BATCH, Looked, Network, look
 from huafeng.evaluation.protocol import VERSION, Protocol, at_short_side
+from huafeng.evaluation.values import layers
 from huafeng.files import write_whole
 from huafeng.pixels import F32, U8, Array
 from huafeng.training.pictures import open_pictures
@@ -167,7 +168,7 @@ def _see(crops: Sequence[U8], network: Network) -> tuple[Looked, tuple[F32, ...]
         totals = [grams.sum(0) for grams in part.grams]
         sums = [old + new for old, new in zip(sums, totals, strict=True)] if sums else totals
         parts.append(part)
-    style = tuple(np.concatenate(layer) for layer in zip(*(part.style for part in parts), strict=True))
+    style = layers([part.style for part in parts])
     return Looked(style, np.concatenate([p.pooled for p in parts])), tuple(total / np.float32(len(crops)) for total in sums)
 
 
@@ -196,7 +197,7 @@ def _read(file: Path) -> Seen | None:
 def _write(file: Path, seen: Seen) -> None:
     buffer = io.BytesIO()
     groups = {"style": seen.style, "all": seen.grams, "half": seen.grams_of_half}
-    arrays: dict[str, Array] = {f"{name}.{i}": layer for name, layers in groups.items() for i, layer in enumerate(layers)}
+    arrays: dict[str, Array] = {f"{name}.{i}": layer for name, kept in groups.items() for i, layer in enumerate(kept)}
     arrays |= {"layers": np.array(len(seen.style)), "pooled": seen.pooled}
     np.savez(buffer, allow_pickle=False, **arrays)
     try:

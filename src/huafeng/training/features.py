@@ -20,6 +20,8 @@ from huafeng.training.student import Student
 SHIPPED = "features-v1"
 HELP = f"give {SHIPPED}, or a .safetensors or .pth file with the weights of SqueezeNet 1.0 or 1.1, VGG-16 or VGG-19"
 
+_DOWNLOADS = re.compile(r"^(?:vgg|squeezenet)\w*-([0-9a-f]{8})\b")
+
 Body: TypeAlias = backbones.SqueezeNet | backbones.Vgg | Student
 
 
@@ -120,8 +122,9 @@ def load_features(source: str | Path = SHIPPED) -> FeatureNetwork:
         DataError: the file is absent, unreadable, damaged, or holds another network.
     """
     path = Path(__file__).with_name(f"{SHIPPED}.safetensors") if str(source) == SHIPPED else Path(source)
-    sha256 = _checked_sha256(path)
-    tensors = _read(path)
+    sha256 = sha256_of(path, HELP)
+    check_download(path, sha256, _DOWNLOADS)
+    tensors = read_tensors(path, HELP)
     for known in KNOWN:
         with torch.device("meta"):
             body = known.build()
@@ -138,24 +141,43 @@ def load_features(source: str | Path = SHIPPED) -> FeatureNetwork:
     raise DataError(f"{path} holds no feature network that is known here: {HELP}.")
 
 
-def _checked_sha256(path: Path) -> str:
-    """The file's sha256, compared with the eight digits of it that well-known checkpoints carry in their names."""
+def sha256_of(path: Path, hint: str) -> str:
+    """The sha256 of a file of weights; `hint` says in a refusal what to give instead.
+
+    Raises:
+        DataError: it is absent or cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
-        raise DataError(f"There is no feature network {path}: {HELP}.") from error
+        raise DataError(f"There is no feature network {path}: {hint}.") from error
     except OSError as error:
         raise DataError(f"The feature network {path} cannot be read ({error.strerror}).") from error
-    digest = re.match(r"(?:vgg|squeezenet)\w*-([0-9a-f]{8})\b", path.name)
+
+
+def check_download(path: Path, sha256: str, names: re.Pattern[str]) -> None:
+    """Compare the sha256 with the eight digits of it that well-known checkpoints carry in their names.
+
+    Args:
+        names: finds such a name; its first group is the digits.
+
+    Raises:
+        DataError: they differ.
+    """
+    digest = names.search(path.name)
     if digest and not sha256.startswith(digest[1]):
         raise DataError(f"{path} is a damaged download, its sha256 does not begin with {digest[1]}: get it again.")
-    return sha256
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def read_tensors(path: Path, hint: str) -> Mapping[str, Tensor]:
+    """The tensors in a .safetensors, .pth or .pt file by name; nothing in it can execute.
+
+    Raises:
+        DataError: it cannot be read so; `hint` says what to give instead.
+    """
     try:
         held = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # a foreign file can make the two libraries raise nearly anything
-        raise DataError(f"{path} cannot be read as weights: {HELP}.") from error
+        raise DataError(f"{path} cannot be read as weights: {hint}.") from error
     return {k: v for k, v in held.items() if isinstance(v, Tensor)} if isinstance(held, Mapping) else {}
