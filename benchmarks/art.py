@@ -20,9 +20,9 @@ from race import race
 from safetensors.numpy import save
 from skimage import data
 
-from huafeng.art import Generator
+from huafeng.art import Generator, noise_for
 from huafeng.library import BASE_FILE, BUILT_IN
-from huafeng.pixels import resize
+from huafeng.pixels import Array, resize
 
 
 def base_generator(threads: int) -> Generator:
@@ -45,11 +45,11 @@ def main() -> None:
 
     photo = resize(data.astronaut(), width, height)
     generator = base_generator(args.threads)
-    code = np.zeros(generator.code_length, np.float32)
-    picture = generator.picture_session(generator.statistics(photo, code), code)
-    planes = {"photo": photo[None]}
+    modulation = generator.modulation(np.zeros(generator.code_length, np.float32))
+    picture = generator.picture_session(generator.statistics(photo, modulation), modulation)
+    planes: dict[str, Array] = {"photo": photo[None], "noise": noise_for(height, width)[None]}
     contestants: dict[str, Callable[[], object]] = {
-        "huafeng, paint": lambda: generator.paint(photo, code),
+        "huafeng, paint": lambda: generator.paint(photo, modulation),
         "huafeng, network": lambda: picture.run(planes),
     }
     for name, peer in PEERS.items():

@@ -1,11 +1,11 @@
 """Quality of the art styles on a fixed list of photos that no training used: the table in docs/quality.md.
 
-    python benchmarks/quality.py DATA [--recipe recipes/art.yaml] [--styles FOLDER] [--features FILE] [--limit N] [--cards]
+    python benchmarks/quality.py DATA [--recipe recipes/art.yaml] [--styles FOLDER] [--features FILE] [--limit N] [--cards] [--page]
 
 DATA is the folder of photos and works that the recipe's paths start from. The photos are those that the recipe holds out,
-every twentieth of each folder; the works are prepared as the recipe says. Figures go to out/quality (JSON and HTML); the
-tables in docs/quality.md are replaced, and its picture of failures: scikit-image's photos, the worst of them for each style.
---cards writes the figures into the style files, with pictures made from scikit-image's photos.
+every twentieth of each folder; the works are prepared as the recipe says. Figures go to out/quality (JSON and HTML).
+--page replaces the table in docs/quality.md, and its picture of failures: scikit-image's photos, the worst of them for each
+style. --cards writes the figures into the style files, with pictures made from scikit-image's photos.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--features", default="features-v1")
     parser.add_argument("--limit", type=int, help="take N of the photos")
     parser.add_argument("--cards", action="store_true", help="write figures and pictures into the style files")
+    parser.add_argument("--page", action="store_true", help="write the table and the failures into docs/")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "quality")
     given = parser.parse_args()
 
@@ -78,7 +79,7 @@ def main() -> None:
             path = given.styles / f"{evaluation.subject}.style"
             shown = [example_bytes(StyleSubject(evaluation.subject, stylizer).result("", photo)) for photo in wheel()]
             with_card(Style.load(path), evaluation, shown).save(path, force=True)
-    if PAGE.exists() and given.limit is None:
+    if given.page:
         replace_tables(evaluations, bench)
         Image.fromarray(failures([e.subject for e in evaluations], stylizer)).save(FAILURES, quality=88)
 

@@ -97,6 +97,8 @@ def options_of(name: str, folder: Path, args: argparse.Namespace) -> PaintingOpt
     values |= {"batch": args.batch, "crop_px": args.crop_px, "stages": []}
     for spec in values.get("styles", {}).values():
         spec["works"] = "works" if spec.get("collection") else "works/0.jpg"
+    if "any" in values:
+        values["any"] = {"works": {"works": 1}}
     if "picture" in values:
         values["picture"] = "works/0.jpg"
     options = resolve(values)

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 
 from huafeng import fullsize
-from huafeng.art import REACH, RIM, STRIDE, Generator, frame, spans
+from huafeng.art import NOISE_PLANES, REACH, RIM, STRIDE, Generator, coarse, frame, noise_for, spans
 from huafeng.errors import StyleError
 from huafeng.fullsize import STRIP, enlarge, keep_colors
-from huafeng.library import Library
-from huafeng.pixels import U8, blend, in_strips, resize
-from huafeng.style import mix_codes
+from huafeng.library import BUILT_IN, Library
+from huafeng.pixels import F32, U8, blend, in_strips, resize
+from huafeng.style import Style, mix_arts
 
-LIBRARY = Library()
-ARTS = ("great-wave", "the-scream", "shipwreck", "starry-night", "monet", "van-gogh", "ink")
+LIBRARY = Library([BUILT_IN])
+ARTS = {
+    "great-wave", "the-scream", "shipwreck", "starry-night", "composition-vii", "water-lilies", "wheat-field",
+    "monet", "van-gogh", "ink", "blue-green", "ukiyo-e", "tarot-line", "pepper-carrot",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -25,34 +28,49 @@ def generator() -> Generator:
 
 
 @pytest.fixture(scope="module")
-def code() -> np.ndarray:
-    return LIBRARY.get("the-scream").tensors["code"]
+def modulation(generator: Generator) -> F32:
+    return generator.modulation(**LIBRARY.get("the-scream").tensors)
 
 
 @pytest.mark.parametrize("tile_px", [200, 256, 331])
-def test_tiles_equal_the_whole(generator: Generator, code: np.ndarray, astronaut: U8, tile_px: int) -> None:
-    whole = generator.paint(astronaut, code, tile_px=10_000)
-    tiled = generator.paint(astronaut, code, tile_px=tile_px)
+def test_tiles_equal_the_whole(generator: Generator, modulation: F32, astronaut: U8, tile_px: int) -> None:
+    whole = generator.paint(astronaut, modulation, tile_px=10_000)
+    tiled = generator.paint(astronaut, modulation, tile_px=tile_px)
     assert len(list(spans(frame(astronaut).shape[0], tile_px))) > 1
-    assert np.abs(whole.astype(int) - tiled).max() <= 1
+    assert np.array_equal(whole, tiled)
 
 
-def test_statistics_of_another_picture_change_the_result(generator: Generator, code: np.ndarray, astronaut: U8) -> None:
+def test_statistics_of_another_picture_change_the_result(generator: Generator, modulation: F32, astronaut: U8) -> None:
     dark = (astronaut * 0.3).astype(np.uint8)
-    own = generator.paint(astronaut, code)
-    shared = generator.paint(astronaut, code, statistics=generator.statistics(dark, code))
+    own = generator.paint(astronaut, modulation)
+    shared = generator.paint(astronaut, modulation, statistics=generator.statistics(dark, modulation))
     assert np.abs(own.astype(int) - shared).mean() > 3
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (3, 1000), (7, 5), (64, 64), (65, 127), (500, 2000)])
-def test_any_size_comes_back_in_its_size(generator: Generator, code: np.ndarray, height: int, width: int) -> None:
+def test_any_size_comes_back_in_its_size(generator: Generator, modulation: F32, height: int, width: int) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    assert generator.paint(photo, code).shape == photo.shape
+    assert generator.paint(photo, modulation).shape == photo.shape
 
 
-def test_a_code_of_another_length_is_refused(generator: Generator, astronaut: U8) -> None:
-    with pytest.raises(StyleError, match="31 numbers"):
-        generator.paint(astronaut, np.zeros(31, np.float32))
+def test_a_modulation_is_linear_in_code_and_delta(generator: Generator) -> None:
+    one, other = (LIBRARY.get(name).tensors["code"] for name in ("great-wave", "the-scream"))
+    delta = np.random.default_rng(0).normal(size=generator.modulation(one).size).astype(np.float32)
+    half = np.float32(0.5)
+    middle = half * (generator.modulation(one) + generator.modulation(other))
+    np.testing.assert_allclose(generator.modulation(half * (one + other)), middle, atol=1e-5)
+    np.testing.assert_array_equal(generator.modulation(one, delta), generator.modulation(one) + delta)
+    np.testing.assert_array_equal(generator.modulation(one, 0 * delta), generator.modulation(one))
+
+
+def test_a_code_or_delta_of_another_length_is_refused(generator: Generator) -> None:
+    code = np.zeros(generator.code_length, np.float32)
+    length = generator.modulation(code).size
+    with pytest.raises(StyleError, match=rf"^The style's code has 31 numbers, this generator needs {len(code)}\.$"):
+        generator.modulation(code[:31])
+    for wrong in (np.zeros(0, np.float32), np.zeros(length - 1, np.float32), np.zeros((1, length), np.float32)):
+        with pytest.raises(StyleError, match=rf"^The style's delta has {wrong.size} numbers, this generator needs {length}\.$"):
+            generator.modulation(code, wrong)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a generator", b"\x08\0\0\0\0\0\0\0{}      "])
@@ -61,9 +79,26 @@ def test_a_damaged_base_is_refused(data: bytes) -> None:
         Generator(data)
 
 
+def test_built_in_arts_have_what_people_should_know() -> None:
+    styles = {entry.name: entry.style for entry in LIBRARY.entries()}
+    arts = {name: style for name, style in styles.items() if isinstance(style, Style) and style.kind == "art"}
+    assert arts.keys() == ARTS
+    for name, style in arts.items():
+        card = style.card
+        assert style.name == name
+        assert all((card.title_en, card.author, card.licence, card.trained_on, card.provenance, style.thumbnail)), name
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in card.title_zh), name
+        assert card.base_sha256 == LIBRARY.base_sha256(), name
+        assert (BUILT_IN / f"{name}.style").stat().st_size <= 200_000, name
+    for titles in ([s.card.title_en for s in arts.values()], [s.card.title_zh for s in arts.values()]):
+        assert len(set(titles)) == len(arts)
+    assert "David Revoy" in arts["pepper-carrot"].card.author  # CC BY
+    assert arts["pepper-carrot"].card.licence.startswith("CC-BY")
+
+
 def test_built_in_styles_are_distinct_pictures(generator: Generator, astronaut: U8) -> None:
     small = resize(astronaut, 256, 256)
-    results = {name: generator.paint(small, LIBRARY.get(name).tensors["code"]).astype(int) for name in ARTS}
+    results = {name: generator.paint(small, generator.modulation(**LIBRARY.get(name).tensors)).astype(int) for name in ARTS}
     for name, result in results.items():
         assert np.abs(result - small).mean() > 8, f"{name} leaves the photo as it is"
         for other, compared in results.items():
@@ -72,12 +107,34 @@ def test_built_in_styles_are_distinct_pictures(generator: Generator, astronaut: 
 
 def test_mixing_lies_between(generator: Generator, astronaut: U8) -> None:
     small = resize(astronaut, 192, 192)
+
+    def painted(*styles: tuple[Style, float]) -> U8:
+        return generator.paint(small, generator.modulation(**mix_arts(styles)))
+
     one, two = LIBRARY.get("great-wave"), LIBRARY.get("the-scream")
-    pure = [generator.paint(small, s.tensors["code"]).astype(int) for s in (one, two)]
-    mixed = generator.paint(small, mix_codes([(one, 0.5), (two, 0.5)]))
+    pure = [generator.paint(small, generator.modulation(**s.tensors)).astype(int) for s in (one, two)]
+    mixed = painted((one, 0.5), (two, 0.5))
     apart = np.abs(pure[0] - pure[1]).mean()
     assert all(np.abs(mixed - p).mean() < apart for p in pure)
-    assert np.array_equal(generator.paint(small, mix_codes([(one, 1.0), (two, 0.0)])), pure[0])
+    assert np.array_equal(painted((one, 1.0), (two, 0.0)), pure[0])
+
+
+def test_noise_is_the_same_for_every_photo_of_a_size() -> None:
+    noise = noise_for(800, 1608)
+    assert noise.shape == (NOISE_PLANES, 100, 201)
+    assert noise.dtype == np.float32
+    assert np.array_equal(noise, noise_for(800, 1608))
+    assert noise.mean() == pytest.approx(0, abs=0.02)  # 80,400 numbers: 5 deviations
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    assert np.abs(np.corrcoef(noise.reshape(NOISE_PLANES, -1)) - np.eye(NOISE_PLANES)).max() < 0.05
+
+
+def test_a_tile_s_place_on_the_coarsest_grid() -> None:
+    assert coarse(slice(0, 8)) == slice(0, 1)
+    assert coarse(slice(96, 400)) == slice(12, 50)
+    for span in spans(1120, 300):  # as many cells as the tile has at 1/8
+        place = coarse(span.read)
+        assert (place.start * STRIDE, place.stop * STRIDE) == (span.read.start, span.read.stop)
 
 
 @pytest.mark.parametrize(("length", "tile"), [(8, 8), (1000, 8), (1120, 1600), (3200, 1600), (5000, 1600)])

@@ -137,6 +137,9 @@ def test_the_photo_typed_before_the_style(huafeng: Run, photo: Path, typed: str)
     Path("coffee.jpg").write_bytes(photo.read_bytes())
     Path("folder").mkdir()
     refused(huafeng("apply", typed, "negative"), "The style comes first: huafeng apply STYLE PHOTO...")
+    missing = huafeng("apply", "coffee.png", "gone.png")  # a picture is a style, too
+    refused(missing, "There is no file gone.png.")
+    assert "comes first" not in missing.err
 
 
 def with_lut(value: float, version: int = 1) -> bytes:

@@ -35,6 +35,7 @@ def read(**changes: Any) -> tuple[str, ...]:
 def test_defaults_are_the_documented_ones() -> None:
     edit = Edit((MONET,))
     assert (edit.strength, edit.stroke, edit.detail, edit.keep_colors, edit.region) == (1.0, 1.0, 0.5, False, None)
+    assert edit.faces == 0
     assert MONET.weight == 1.0
     assert MaskRegion("m.png").feather == BoxRegion(0, 0, 1, 1).feather == 0.01
 
@@ -155,7 +156,7 @@ def test_json_is_readable_and_in_a_stable_order() -> None:
     text = SAMPLE.to_json()
     assert "墨" in text
     document = json.loads(text)
-    assert list(document) == ["version", "styles", "strength", "stroke", "detail", "keep_colors", "region"]
+    assert list(document) == ["version", "styles", "strength", "stroke", "detail", "keep_colors", "region", "faces"]
     assert document["version"] == 1
     assert document["styles"][0] == {"style": "monet", "weight": 2.0}
     assert next(iter(document["region"].items())) == ("kind", "box")
@@ -194,7 +195,7 @@ def test_what_is_written_is_read_back(edit: Edit) -> None:
     ("changes", "problem"),
     [
         ({"strenght": 1}, "unknown key 'strenght', did you mean 'strength'?"),
-        ({"zzz": 1}, "unknown key 'zzz', known are styles, strength, stroke, detail, keep_colors, region"),
+        ({"zzz": 1}, "unknown key 'zzz', known are styles, strength, stroke, detail, keep_colors, region, faces"),
         ({"version": "1"}, "version is '1', it must be 1"),
         ({"version": True}, "version is True, it must be 1"),
         ({"version": 0}, "version is 0, it must be 1"),

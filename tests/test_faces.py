@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from huafeng import faces
 from huafeng.errors import DataError
-from huafeng.evaluation import faces
 from huafeng.evaluation.faces import Face, Faces, available, face_figures, find_faces
 
 needs_opencv = pytest.mark.skipif(not available(), reason="OpenCV is not installed")
@@ -70,8 +70,8 @@ def test_photos_without_faces(coffee, rocket):
 
 def test_without_opencv(astronaut, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    faces._cascade.cache_clear()
+    faces.cascade.cache_clear()
     assert not available()
     with pytest.raises(DataError, match=r"huafeng\[portrait\]"):
         find_faces(astronaut)
-    faces._cascade.cache_clear()
+    faces.cascade.cache_clear()

@@ -117,7 +117,7 @@ def test_a_path_that_leads_nowhere(library: Library, tmp_path: Path) -> None:
         library.get("monet.style")
     with pytest.raises(StyleError, match="cannot be read"):
         library.get("a\0b.style")
-    with pytest.raises(StyleError, match="cannot be read"):
+    with pytest.raises(StyleError, match="has no pictures in it to take a style from"):
         library.get(tmp_path)
 
 

@@ -33,7 +33,7 @@ def test_cube_and_hald_are_applied_like_any_style(tmp_path: Path) -> None:
         ("黑金.cube", "黑金", "黑金"),
         ("青 橙 (2).cube", "青-橙-2", "青 橙 (2)"),
         ("Ａé.cube", "aé", "Ａé"),
-        ("()--.cube", "look", "()--"),
+        ("()--.cube", "style", "()--"),
         ("a\x1b[31m.cube", "a-31m", "a?[31m"),
         ("x" * 250 + ".cube", "x" * 64, "x" * 250),
     ],
@@ -44,12 +44,26 @@ def test_the_file_names_the_look(tmp_path: Path, file: str, name: str, title: st
     assert (look.name, look.card.title_en) == (name, title)
 
 
+GREY = Lut(np.repeat(Lut.identity(9).table.mean(3, keepdims=True), 3, 3))
+NEGATIVE = Lut(1 - Lut.identity(9).table)
+DARK = Lut(Lut.identity(9).table ** np.float32(3))
+STEPS = Lut(np.round(Lut.identity(9).table * 3) / np.float32(3))
+
+
+@pytest.mark.parametrize("lut", [SWAPPED, GREY, NEGATIVE, DARK, STEPS], ids=["swapped", "grey", "negative", "dark", "steps"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF"])
+def test_a_haldclut_is_a_look_and_not_a_picture(tmp_path: Path, lut: Lut, suffix: str) -> None:
+    path = tmp_path / f"film{suffix}"
+    Image.fromarray(write_hald(lut, 4)).save(path)
+    look = Library([tmp_path]).get(path)
+    assert look.kind == "look"
+    assert np.abs(look.tensors["lut"] - lut.resampled(16).table).max() <= 1 / 255
+
+
 def test_what_is_no_look_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n0 0 0\n")
-    Image.new("RGB", (30, 20)).save(tmp_path / "plain.png")
     library = Library([tmp_path])
-    for name in ("bad.cube", "plain.png"):
-        with pytest.raises(LutError):
-            library.get(tmp_path / name)
+    with pytest.raises(LutError):
+        library.get(tmp_path / "bad.cube")
     with pytest.raises(StyleNotFound):
         library.get(tmp_path / "absent.cube")

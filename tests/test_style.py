@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from huafeng.errors import OutputError, StyleError
-from huafeng.style import Card, Style, check_name, mix_codes
+from huafeng.style import Card, Style, check_name, mix_arts, name_of
 
 BASE = "0123456789abcdef" * 4
 CARD = Card(
@@ -43,8 +43,8 @@ def look(**changes: Any) -> Style:
     return Style(**fields | changes)
 
 
-def art(code: Any = (1.0, -2.5), **changes: Any) -> Style:
-    tensors = {"code": np.array(code, np.float32)}
+def art(code: Any = (1.0, -2.5), delta: Any = None, **changes: Any) -> Style:
+    tensors = {"code": np.array(code, np.float32)} | ({} if delta is None else {"delta": np.array(delta, np.float32)})
     fields: Any = {"name": "wave", "kind": "art", "tensors": tensors, "card": ART_CARD}
     return Style(**fields | changes)
 
@@ -96,6 +96,33 @@ def test_any_art_style_comes_back(code: Any, title: str, scores: Any) -> None:
     assert back.to_bytes() == style.to_bytes()
 
 
+@settings(max_examples=20, deadline=None)
+@given(hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-1e6, 1e6, width=32)))
+def test_any_delta_comes_back_bit_for_bit(delta: Any) -> None:
+    style = art(delta=delta)
+    back = Style.from_bytes(style.to_bytes())
+    assert back.tensors.keys() == {"code", "delta"}
+    assert back.tensors["delta"].tobytes() == delta.tobytes()
+    assert back.to_bytes() == style.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("delta", "kind"),
+    [
+        ([0.5, -3.0, 65504.0], np.float16),
+        (np.array([0.1, 0.2], np.float16), np.float16),
+        ([0.5, 0.1], np.float32),  # 0.1 is no float16
+        ([0.5, 65536.0], np.float32),  # beyond the last one
+        ([1 + 1 / 4096], np.float32),  # a table would be rounded by so little
+    ],
+)
+def test_a_delta_is_float16_in_the_file_where_that_is_exact(delta: Any, kind: type) -> None:
+    held = safetensors.numpy.load(art(delta=delta).to_bytes())
+    assert held["delta"].dtype == kind
+    assert held["code"].dtype == np.float32
+    np.testing.assert_array_equal(held["delta"].astype(np.float32), np.array(delta, np.float32))
+
+
 def test_the_same_style_gives_the_same_bytes() -> None:
     one = look(card=replace(CARD, scores={"a": 1, "b": 2}))
     other = look(card=replace(CARD, scores={"b": 2, "a": 1}))
@@ -118,7 +145,9 @@ def test_a_look_is_exact_where_float16_is_not(value: Any) -> None:
 
 
 def test_an_art_style_is_a_few_kilobytes() -> None:
-    assert len(art(np.zeros(32)).to_bytes()) < 4000
+    assert len(art(np.zeros(64)).to_bytes()) < 4000
+    rough = np.random.default_rng(0).normal(size=2089).astype(np.float16)
+    assert len(art(np.zeros(64), rough).to_bytes()) < 4000 + 2 * 2089
 
 
 def test_tensors_are_own_read_only_float32() -> None:
@@ -135,6 +164,11 @@ def test_float16_in_a_file_is_read_as_float32() -> None:
     style = Style.from_bytes(packed({"lut": identity_lut(3).astype(np.float16)}))
     assert style.tensors["lut"].dtype == np.float32
     np.testing.assert_array_equal(style.tensors["lut"], identity_lut(3))
+
+
+@given(st.text(max_size=80))
+def test_any_file_gives_a_name(stem: str) -> None:
+    check_name(name_of(Path(stem.replace("\0", "") + ".jpg")))
 
 
 @pytest.mark.parametrize("name", ["a", "7", "monet-2", "墨", "水墨画", "étude", "a" * 64])
@@ -210,12 +244,20 @@ def test_a_look_with_wrong_tensors(tensors: Any, words: Any) -> None:
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({"delta.a": np.zeros(3)}, r"must hold one tensor, 'code', but it holds \['delta.a'\]"),
-        ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold one tensor"),
+        ({}, "must hold a 'code' and perhaps a 'delta', but it holds none"),
+        ({"delta": np.zeros(3)}, r"must hold a 'code' and perhaps a 'delta', but it holds \['delta'\]"),
+        ({"delta.a": np.zeros(3)}, r"must hold a 'code' and perhaps a 'delta', but it holds \['delta.a'\]"),
+        ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold a 'code' and perhaps a 'delta'"),
         ({"code": np.zeros((1, 3))}, r"'code' has the shape \(1, 3\), it must be one row of 1 to 1024 numbers"),
         ({"code": np.zeros(0)}, "'code' has the shape"),
         ({"code": np.zeros(1025)}, "'code' has the shape"),
         ({"code": np.array([np.inf])}, "'code' holds a NaN or an infinite value"),
+        ({"code": np.zeros(3), "delta": np.zeros((2, 2))}, r"'delta' has the shape \(2, 2\), .* one row of 1 to 65536 numbers"),
+        ({"code": np.zeros(3), "delta": np.zeros(0)}, "'delta' has the shape"),
+        ({"code": np.zeros(3), "delta": np.zeros(())}, "'delta' has the shape"),
+        ({"code": np.zeros(3), "delta": np.zeros(65537)}, "'delta' has the shape"),
+        ({"code": np.zeros(3), "delta": np.array([np.nan])}, "'delta' holds a NaN or an infinite value"),
+        ({"code": np.zeros(3), "delta": np.zeros(3, np.int64)}, "'delta' must be an array of floats"),
     ],
 )
 def test_an_art_style_with_wrong_tensors(tensors: Any, words: Any) -> None:
@@ -321,7 +363,7 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (packed(colour=1), "unknown field 'colour'"),
         (packed(kind="filter"), "kind is 'filter', it must be 'look' or 'art'"),
         (packed(kind=["look"]), "kind is"),
-        (packed(kind="art"), "must hold one tensor, 'code'"),
+        (packed(kind="art"), "must hold a 'code' and perhaps a 'delta'"),
         (packed(name="My Look"), "is not a style name"),
         (packed(name=None), "is not a style name"),
         (packed(card=None), "card is None, it must be an object"),
@@ -396,13 +438,26 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 
 def test_codes_mix_by_weight() -> None:
-    mixed = mix_codes([(art([1, 0, 4]), 3), (art([5, 2, 0]), 1), (art([99, 99, 99]), 0)])
-    assert mixed.dtype == np.float32
-    np.testing.assert_allclose(mixed, [2, 0.5, 3], rtol=1e-6)
+    mixed = mix_arts([(art([1, 0, 4]), 3), (art([5, 2, 0]), 1), (art([99, 99, 99]), 0)])
+    assert mixed.keys() == {"code"}
+    assert mixed["code"].dtype == np.float32
+    np.testing.assert_allclose(mixed["code"], [2, 0.5, 3], rtol=1e-6)
 
 
-def test_one_code_stays_as_it_is() -> None:
-    np.testing.assert_array_equal(mix_codes([(art([0.1, 0.7]), 0.3)]), np.array([0.1, 0.7], np.float32))
+def test_deltas_mix_by_weight_and_none_counts_as_zero() -> None:
+    mixed = mix_arts([(art([0, 0], [4, 8, -2]), 1), (art([4, 8]), 2), (art([0, 0], [0, 4, 2]), 1)])
+    assert mixed["delta"].dtype == np.float32
+    np.testing.assert_allclose(mixed["code"], [2, 4], rtol=1e-6)
+    np.testing.assert_allclose(mixed["delta"], [1, 3, 0], rtol=1e-6)  # (4 + 0 + 0) / 4, (8 + 0 + 4) / 4, (-2 + 0 + 2) / 4
+    first_without = mix_arts([(art([4, 8]), 3), (art([0, 0], [4, 8, -2]), 1)])
+    np.testing.assert_allclose(first_without["delta"], [1, 2, -0.5], rtol=1e-6)
+
+
+def test_one_art_stays_as_it_is() -> None:
+    mixed = mix_arts([(art([0.1, 0.7], [0.3]), 0.3)])
+    assert mixed.keys() == {"code", "delta"}
+    np.testing.assert_array_equal(mixed["code"], np.array([0.1, 0.7], np.float32))
+    np.testing.assert_array_equal(mixed["delta"], np.array([0.3], np.float32))
 
 
 @pytest.mark.parametrize(
@@ -411,13 +466,14 @@ def test_one_code_stays_as_it_is() -> None:
         ([], "no styles to mix"),
         ([(art(), 1), (look(), 1)], "'lilies' is a look"),
         ([(art(), 1), (art(card=replace(CARD, base_sha256="f" * 64)), 1)], "different base generators"),
-        ([(art(), 1), (art([1, 2, 3]), 1)], "codes of different lengths"),
+        ([(art(), 1), (art([1, 2, 3]), 1)], "'wave' and 'wave' have a code of different lengths"),
+        ([(art(), 1), (art(delta=[1]), 1), (art(delta=[1, 2]), 1)], "have a delta of different lengths"),
         ([(art(), 0)], "must not all be 0"),
         ([(art(), 2), (art(), -1)], "weight of the style 'wave' is -1"),
         ([(art(), float("nan"))], "weight of the style 'wave' is nan"),
         ([(art(), 1e308), (art(), 1e308)], "sum must be finite"),
     ],
 )
-def test_codes_that_do_not_mix(styles: Any, words: Any) -> None:
+def test_arts_that_do_not_mix(styles: Any, words: Any) -> None:
     with pytest.raises(StyleError, match=words):
-        mix_codes(styles)
+        mix_arts(styles)

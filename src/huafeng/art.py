@@ -1,4 +1,4 @@
-"""The art runtime: one base generator, a code per style.
+"""The art runtime: one base generator; a style's code and delta say how it paints.
 
 Two passes. The first runs a thumbnail of the whole photo through the generator with live instance normalisation and keeps
 each layer's mean and variance (thumbnail instance normalisation: Chen et al., "Towards Ultra-Resolution Neural Style
@@ -9,6 +9,7 @@ the convolutions: dense convolutions and nothing else, so that tiles equal the w
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load as load_safetensors
 
+from huafeng.encoder import Encoder
 from huafeng.engine import Session
 from huafeng.errors import StyleError
 from huafeng.pixels import F32, U8, Array, resize
@@ -27,8 +29,9 @@ REACH = 96  # no output pixel depends on input pixels further away than this, px
 RIM = 32  # mirrored around the photo, so that the network's zero padding stays outside it, px
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
-LAYER_PARTS = ("weight", "scale.weight", "scale.bias", "shift.weight", "shift.bias")
-OTHER_PARTS = {"last.weight", "last.bias", "color.matrix.weight", "color.matrix.bias", "color.kernel"}
+NOISE_PLANES = 4
+COLOR = 9  # numbers of the colour matrix, at the end of a modulation
+PARTS = {"grain", "modulation.weight", "modulation.bias", "last.weight", "last.bias", "color.kernel"}
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,14 @@ class Generator:
         self.threads = threads
         try:
             tensors = load_safetensors(data)
-            self._graphs = {kind: tensors.pop(f"graph.{kind}").tobytes() for kind in ("statistics", "picture")}
-            self._layers = [name.removesuffix(".scale.weight") for name in tensors if name.endswith(".scale.weight")]
-            needed = {f"{layer}.{part}" for layer in self._layers for part in LAYER_PARTS} | OTHER_PARTS
-            if not self._layers or needed != tensors.keys():
+            self._layers: dict[str, int] = dict(json.loads(tensors.pop("layers").tobytes()))  # name -> channels
+            graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith("graph.")}
+            self._graphs = {kind: graphs[f"graph.{kind}"] for kind in ("statistics", "picture")}
+            encoder = {name: tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")}
+            self._encoder = (graphs["graph.encoder"], encoder) if encoder else None
+            size = 2 * sum(self._layers.values()) + COLOR
+            needed = {f"{layer}.weight" for layer in self._layers} | PARTS
+            if needed != tensors.keys() or tensors["modulation.weight"].shape[0] != size:
                 raise ValueError("tensors are missing or unknown")
         except Exception as error:
             raise StyleError("The base generator file is damaged; install Huafeng again.") from error
@@ -68,57 +75,88 @@ class Generator:
     @property
     def code_length(self) -> int:
         """How many numbers a style's code has."""
-        return int(self._weights[f"{self._layers[0]}.scale.weight"].shape[1])
+        return int(self._weights["modulation.weight"].shape[1])
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The style encoder that was trained with this generator.
+
+        Raises:
+            StyleError: none was.
+        """
+        if self._encoder is None:
+            raise StyleError("This base generator was trained without an encoder: it cannot take a style from a picture.")
+        graph, weights = self._encoder
+        return Encoder(graph, {name: w.astype(np.float32) for name, w in weights.items()}, threads=self.threads)
 
     @cached_property
     def _statistics_session(self) -> Session:
         kernels = {f"{layer}.weight": self._weights[f"{layer}.weight"] for layer in self._layers}
+        kernels["grain"] = self._weights["grain"]
         return Session(self._graphs["statistics"], kernels, threads=self.threads)
 
-    def _norm(self, part: str, layer: str, code: F32) -> F32:
-        """A layer's scale or shift under a code: [1, C, 1, 1]."""
-        row = self._weights[f"{layer}.{part}.weight"] @ code + self._weights[f"{layer}.{part}.bias"]
-        return row.astype(np.float32)[None, :, None, None]
+    def modulation(self, code: F32, delta: F32 | None = None) -> F32:
+        """All scales, shifts and the colour matrix of a style, as one row [M], from its code [K] and perhaps its delta [M].
 
-    def statistics(self, pixels: U8, code: F32) -> Statistics:
-        """Statistics of the photo uint8 [H, W, 3] under a code float32 [K], from a thumbnail of at most 0.26 MP."""
+        Raises:
+            StyleError: their lengths are not those of this generator.
+        """
+        weight, bias = self._weights["modulation.weight"], self._weights["modulation.bias"]
+        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias))):
+            if row is not None and row.shape != (length,):
+                raise StyleError(f"The style's {name} has {row.size} numbers, this generator needs {length}.")
+        row = weight @ code + bias
+        return row if delta is None else row + delta
+
+    def _norms(self, modulation: F32) -> Iterator[tuple[str, F32, F32]]:
+        """Each layer's name, scale and shift [1, C, 1, 1]."""
+        at = 0
+        for layer, channels in self._layers.items():
+            scale, shift = modulation[at : at + 2 * channels].reshape(2, 1, channels, 1, 1)
+            at += 2 * channels
+            yield layer, scale, shift
+
+    def statistics(self, pixels: U8, modulation: F32) -> Statistics:
+        """Statistics of the photo uint8 [H, W, 3] under a modulation [M], from a thumbnail of at most 0.26 MP."""
         height, width = pixels.shape[:2]
         shrink = min(1.0, (THUMBNAIL / (height * width)) ** 0.5)
         thumbnail = resize(pixels, max(1, round(width * shrink)), max(1, round(height * shrink)))
-        norms = {f"{n}.{part}": self._norm(part, n, code) for n in self._layers for part in ("scale", "shift")}
-        found = self._statistics_session.run({"photo": frame(thumbnail)[None], **norms})
+        framed = frame(thumbnail)
+        inputs: dict[str, Array] = {"photo": framed[None], "noise": noise_for(*framed.shape[:2])[None]}
+        for layer, scale, shift in self._norms(modulation):
+            inputs |= {f"{layer}.scale": scale, f"{layer}.shift": shift}
+        found = self._statistics_session.run(inputs)
         return Statistics({n: found[f"{n}.mean"] for n in self._layers}, {n: found[f"{n}.variance"] for n in self._layers})
 
-    def picture_session(self, statistics: Statistics, code: F32) -> Session:
+    def picture_session(self, statistics: Statistics, modulation: F32) -> Session:
         """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma."""
-        weights = {name: self._weights[name] for name in ("last.weight", "last.bias")}
-        matrix = (self._weights["color.matrix.weight"] @ code + self._weights["color.matrix.bias"]).reshape(3, 3)
-        kernel = self._weights["color.kernel"]  # [4, 3, 3]
+        weights = {name: self._weights[name] for name in ("grain", "last.weight", "last.bias")}
+        matrix, kernel = modulation[-COLOR:].reshape(3, 3), self._weights["color.kernel"]  # [4, 3, 3]
         weights["color.weight"] = (matrix[:, None, :, None, None] * kernel[:, None]).reshape(12, 3, 3, 3)
-        for layer in self._layers:
+        for layer, scale, shift in self._norms(modulation):
             kernel = self._weights[f"{layer}.weight"]
-            gain = self._norm("scale", layer, code) / np.sqrt(statistics.variance[layer] + NORM_EPSILON)
-            bias = self._norm("shift", layer, code) - statistics.mean[layer] * gain
+            gain = scale / np.sqrt(statistics.variance[layer] + NORM_EPSILON)
+            bias = shift - statistics.mean[layer] * gain
             phases = kernel.shape[0] // gain.size  # 4 where a pixel shuffle follows, else 1
             weights[f"{layer}.weight"] = kernel * np.repeat(gain.ravel(), phases)[:, None, None, None]
             weights[f"{layer}.bias"] = np.repeat(bias.ravel(), phases)
         return Session(self._graphs["picture"], weights, threads=self.threads)
 
-    def paint(self, pixels: U8, code: F32, *, statistics: Statistics | None = None, tile_px: int = 2048) -> U8:
-        """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `code` float32 [K].
+    def paint(self, pixels: U8, modulation: F32, *, statistics: Statistics | None = None, tile_px: int = 2048) -> U8:
+        """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `modulation` float32 [M].
 
         Larger photos than `tile_px` go through in tiles that overlap by the network's reach: no seams. `statistics`
         come from the photo itself unless given (several frames of a film share them).
         """
-        if code.shape != (self.code_length,):
-            raise StyleError(f"The style's code has {code.size} numbers, this generator needs {self.code_length}.")
-        session = self.picture_session(statistics or self.statistics(pixels, code), code)
+        session = self.picture_session(statistics or self.statistics(pixels, modulation), modulation)
         framed = frame(pixels)
+        noise = noise_for(*framed.shape[:2])
         painted = np.empty_like(framed)
         for rows in spans(framed.shape[0], tile_px):
             for columns in spans(framed.shape[1], tile_px):
-                tile = framed[rows.read, columns.read]
-                result = session.run({"photo": np.ascontiguousarray(tile)[None]})["picture"][0]
+                tile = np.ascontiguousarray(framed[rows.read, columns.read])[None]
+                grain = np.ascontiguousarray(noise[:, coarse(rows.read), coarse(columns.read)])[None]
+                result = session.run({"photo": tile, "noise": grain})["picture"][0]
                 painted[rows.write, columns.write] = result[rows.keep, columns.keep]
         return np.ascontiguousarray(painted[RIM : RIM + pixels.shape[0], RIM : RIM + pixels.shape[1]])
 
@@ -139,6 +177,17 @@ def spans(length: int, tile: int) -> Iterator[Span]:
     for start, stop in pairwise(cuts):
         first, last = max(0, start - REACH), min(length, stop + REACH)
         yield Span(slice(first, last), slice(start - first, stop - first), slice(start, stop))
+
+
+def noise_for(height: int, width: int) -> F32:
+    """Noise float32 [4, H/8, W/8] for a framed photo of that size in px: the same for all of them."""
+    height, width = height // STRIDE, width // STRIDE
+    return np.random.default_rng(0).standard_normal((NOISE_PLANES, height, width), dtype=np.float32)
+
+
+def coarse(pixels: slice) -> slice:
+    """A tile's place on the generator's coarsest grid."""
+    return slice(pixels.start // STRIDE, pixels.stop // STRIDE)
 
 
 def frame(pixels: Array) -> U8:

@@ -27,6 +27,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "strength": (0, 1),
     "stroke": (0.25, 4),
     "detail": (0, 1),
+    "faces": (0, 1),
     "feather": (0, 0.5),
     "left": (0, 1),
     "top": (0, 1),
@@ -104,6 +105,8 @@ class Edit(_Checked):
         detail: how much of the photo's own fine detail comes back, 0..1.
         keep_colors: keep the photo's own colours.
         region: where to style; None is everywhere.
+        faces: how gently arts paint faces, 0..1: with smaller strokes and less strength; 0 as everything else. More
+            than 0 needs OpenCV, the extra `portrait`.
 
     Raises:
         EditError: one or more fields are not valid; all problems are in it.
@@ -115,6 +118,7 @@ class Edit(_Checked):
     detail: float = 0.5
     keep_colors: bool = False
     region: Region | None = None
+    faces: float = 0.0
 
     @property
     def weights(self) -> dict[str, float]:

@@ -11,17 +11,18 @@ import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from huafeng.errors import StyleError, StyleNotFound
-from huafeng.lookfile import SUFFIXES as LOOK_SUFFIXES
-from huafeng.lookfile import read_look
+from huafeng.lookfile import CUBE, HALD_SUFFIXES, hald_in, look_style, read_look
+from huafeng.photo import READ
+from huafeng.picturestyle import pictures_in, read_pictures
 from huafeng.style import SUFFIX, Style
 
 BUILT_IN = Path(__file__).parent / "styles"
 BASE_FILE = "base.safetensors"
 BASE_PATTERN = "base*.safetensors"
-FILE_SUFFIXES = (SUFFIX, *LOOK_SUFFIXES)
+FILE_SUFFIXES = (SUFFIX, CUBE, *READ)
 _CACHE_STYLES = 64
 
 
@@ -36,6 +37,9 @@ def user_folder() -> Path:
     else:
         data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return data / "huafeng" / "styles"
+
+
+Stamp: TypeAlias = tuple[object, ...]  # what tells whether a file, or a folder of pictures, has changed
 
 
 class Entry(NamedTuple):
@@ -57,7 +61,7 @@ class Library:
     def __init__(self, folders: Sequence[Path] | None = None) -> None:
         self.folders = (BUILT_IN, user_folder()) if folders is None else tuple(Path(folder) for folder in folders)
         self._lock = threading.Lock()
-        self._styles: dict[Path, tuple[tuple[int, int], Style]] = {}
+        self._styles: dict[Path, tuple[Stamp, Style]] = {}
         self._seen: dict[Path, None] = {}  # folders of style files that were given as paths, in that order
         self._digests: dict[tuple[Path, int, int], str] = {}
 
@@ -77,11 +81,13 @@ class Library:
         """The style of that name (upper and lower case are the same), title in English or Chinese, or path.
 
         What has a separator in it or the suffix of a file is a path, and may lie outside the library's folders: a
-        ".style" file, or a look from elsewhere (".cube", or a HaldCLUT as ".png" or ".tif").
+        ".style" file; a look from elsewhere (".cube", or a HaldCLUT as ".png" or ".tif"); any other picture, or a folder of
+        pictures, whose style the encoder reads at once.
 
         Raises:
             StyleNotFound: there is no such style; the nearest name is told.
-            StyleError: the file is damaged, foreign or newer.
+            StyleError: the file is damaged, foreign or newer; the folder has no pictures.
+            LutError, PhotoError: the look or the picture cannot be read.
         """
         return self._load(self.path_of(name_or_path))
 
@@ -164,7 +170,7 @@ class Library:
         return found
 
     def _load(self, path: Path) -> Style:
-        """The style in the file, read anew only when the file has changed."""
+        """The style in the file, or in the folder of pictures, read anew only when it has changed."""
         place = path.absolute()  # the working folder may change
         try:
             status = place.stat()
@@ -172,20 +178,29 @@ class Library:
             raise StyleNotFound(f"There is no style file {path}{self._known_as(path)}.") from None
         except (OSError, ValueError) as error:
             raise StyleError(f"The style file {str(path)!r} cannot be read ({error}).") from error
-        if not stat.S_ISREG(status.st_mode):  # a folder; or a pipe, which would be waited for
+        stamp: Stamp = (status.st_mtime_ns, status.st_size)
+        if stat.S_ISDIR(status.st_mode):
+            stamp = tuple((file.name, file.stat().st_mtime_ns) for file in pictures_in(path))
+        elif not stat.S_ISREG(status.st_mode):  # a pipe, which would be waited for
             raise StyleError(f"The style file {str(path)!r} cannot be read: it is not a file.")
-        stamp = (status.st_mtime_ns, status.st_size)
         with self._lock:
             kept = self._styles.get(place)
         if kept is not None and kept[0] == stamp:
             return kept[1]
-        style = read_look(path) if path.suffix.lower() in LOOK_SUFFIXES else Style.load(path)
+        style = self._read(path)
         with self._lock:
             self._styles.pop(place, None)
             self._styles[place] = (stamp, style)
             if len(self._styles) > _CACHE_STYLES:
                 del self._styles[next(iter(self._styles))]  # the one that was read the longest ago
         return style
+
+    def _read(self, path: Path) -> Style:
+        suffix = path.suffix.lower()
+        if path.is_dir() or suffix in READ:
+            lut = hald_in(path) if suffix in HALD_SUFFIXES and not path.is_dir() else None
+            return look_style(path, lut) if lut else read_pictures(path, self.base_path())
+        return read_look(path) if suffix == CUBE else Style.load(path)
 
     def _known_as(self, path: Path) -> str:
         """A hint for who types the file's name where the style's name would do."""

@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 import datetime
-import re
-import unicodedata
 from pathlib import Path
+
+import numpy as np
 
 from huafeng.cube import MAX_CHARS, read_cube, read_hald
 from huafeng.errors import LutError
+from huafeng.look import Lut
 from huafeng.photo import Photo
-from huafeng.style import Card, Style
+from huafeng.pixels import U8
+from huafeng.style import Card, Style, name_of, title_of
 
-SUFFIXES = (".cube", ".png", ".tif", ".tiff")
+CUBE = ".cube"
+HALD_SUFFIXES = (".png", ".tif", ".tiff")
+ALIKE = 0.5  # correlation of a table's brightness with the untouched one's, at least; a painting of that size has none
 
 
 def read_look(path: Path) -> Style:
-    """The look in a .cube file, or in a HaldCLUT saved as PNG or TIFF; its name is the file's, as far as a name may hold it.
+    """The look in a .cube file; its name is the file's, as far as a name may hold it.
 
     Raises:
         LutError: the file cannot be read, or holds no colour table.
-        PhotoError: the picture cannot be read.
     """
     try:
-        lut = read_cube(_text(path)) if path.suffix.lower() == ".cube" else read_hald(Photo.open(path).pixels)
+        return look_style(path, read_cube(_text(path)))
     except LutError as error:
         raise LutError(f"{path}: {error}") from error
+
+
+def look_style(path: Path, lut: Lut) -> Style:
+    """A colour table that was read from a file, as a style."""
     date = datetime.datetime.fromtimestamp(path.stat().st_mtime).date().isoformat()
-    title = re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "?", path.stem)  # a card takes no controls and no broken Unicode
-    card = Card(title_en=title, title_zh="", author="unknown", licence="unknown", trained_on="",
+    card = Card(title_en=title_of(path), title_zh="", author="unknown", licence="unknown", trained_on="",
                 provenance=f"read from {path.suffix.lower()} file", date=date)  # fmt: skip
-    plain = unicodedata.normalize("NFKC", path.stem).lower()
-    words = "".join(letter if letter.isalnum() else " " for letter in plain).split()
-    name = "-".join(words)[:64].rstrip("-") or "look"
-    return Style(name, "look", {"lut": lut.table}, card)
+    return Style(name_of(path), "look", {"lut": lut.table}, card)
+
+
+def hald_in(path: Path) -> Lut | None:
+    """The colour table in a HaldCLUT saved as PNG or TIFF; None where the picture is none, but a picture.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    return _hald(Photo.open(path).pixels)
+
+
+def _hald(pixels: U8) -> Lut | None:
+    try:
+        lut = read_hald(pixels)
+    except LutError:
+        return None
+    brightness = lut.table.mean(3).ravel()
+    axis = np.linspace(0, 1, len(lut.table))
+    untouched = (axis[:, None, None] + axis[:, None] + axis).ravel()
+    flat = brightness.std() == 0
+    return lut if flat or abs(np.corrcoef(brightness, untouched)[0, 1]) >= ALIKE else None
 
 
 def _text(path: Path) -> str:

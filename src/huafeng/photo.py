@@ -16,9 +16,11 @@ from huafeng.photo_decode import Limits, Source, decode, too_many_bytes
 from huafeng.photo_encode import EncodeOptions, Profile, encode, format_of
 from huafeng.pixels import U8
 
-__all__ = ["DEFAULT_LIMITS", "EncodeOptions", "Limits", "Photo", "Source"]
+__all__ = ["DEFAULT_LIMITS", "READ", "WRITTEN", "EncodeOptions", "Limits", "Photo", "Source"]
 
 DEFAULT_LIMITS = Limits()
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+READ = (*WRITTEN, ".heic", ".heif")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,12 @@
-"""The style file: load, check, save; mixing the codes of several styles.
+"""The style file: load, check, save; mixing several arts.
 
 NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON object:
 
     {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` (look), or `code` (art), as float16 or float32, and perhaps `thumbnail` and
-`example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks
-all of it and never executes anything.
+Its tensors are `lut` (look), or `code` and perhaps `delta` (art), as float16 or float32, and perhaps `thumbnail`
+and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
+and never executes anything.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ MAX_EXAMPLE_BYTES = 25_000
 MAX_EXAMPLE_SIDE = 320  # px
 MAX_TEXT_CHARS = 2000
 MAX_SCORES = 200
+MOST_NUMBERS = {"code": 1024, "delta": 65536}
 
 _METADATA_KEY = "huafeng"
 _THUMBNAIL = "thumbnail"
@@ -72,6 +73,18 @@ def check_name(name: object) -> None:
             f"{_shown(name)} is not a style name: it takes 1 to 64 lowercase letters, digits and hyphens, "
             "and a hyphen is not the first."
         )
+
+
+def name_of(path: Path) -> str:
+    """The name of a style that is made of a file: the file's, as far as a name may hold it, else "style"."""
+    plain = unicodedata.normalize("NFKC", path.stem).lower()
+    words = "".join(letter if letter.isalnum() else " " for letter in plain).split()
+    return "-".join(words)[:64].rstrip("-") or "style"
+
+
+def title_of(path: Path) -> str:
+    """The file's name as a card's title, which takes no controls and no broken Unicode."""
+    return _CONTROL.sub("?", path.stem)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +152,8 @@ class Style:
     Args:
         name: see `check_name`.
         kind: "look" (colour and tone) or "art" (texture, stroke, shape).
-        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b]. art: "code" [K], 1 <= K <= 1024.
+        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b]. art: "code" [K], 1 <= K <= 1024, and perhaps
+            "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code.
             All are finite floats; they become read-only float32.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
@@ -225,7 +239,7 @@ class Style:
     def to_bytes(self) -> bytes:
         """The bytes of the style file; the same style gives the same bytes.
 
-        A look's table is stored as float16 where that moves no value by more than 1/2048.
+        A look's table is stored as float16 where that moves no value by more than 1/2048, a delta where it moves none.
         """
         header = {
             "version": FORMAT_VERSION,
@@ -233,7 +247,7 @@ class Style:
             "name": self.name,
             "card": vars(self.card),
         }
-        tensors = {name: _smallest(value) if name == "lut" else value for name, value in self.tensors.items()}
+        tensors = {name: _smallest(name, value) for name, value in self.tensors.items()}
         pictures = zip(_EXAMPLES, self.examples, strict=False)
         for name, data in [*pictures, *([] if self.thumbnail is None else [(_THUMBNAIL, self.thumbnail)])]:
             tensors[name] = np.frombuffer(data, np.uint8)
@@ -250,34 +264,39 @@ class Style:
         write_whole(Path(path), self.to_bytes(), force=force)
 
 
-def mix_codes(styles: Sequence[tuple[Style, float]]) -> F32:
-    """The weighted mean of the codes of art styles: float32 [K].
+def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
+    """The weighted means of the tensors of art styles: `code` float32 [K], and `delta` [M] where one of them has one.
 
     Args:
         styles: styles and weights; weights are finite, at least 0, and not all 0.
 
     Raises:
-        StyleError: no styles, a look among them, different base generators or code lengths, or weights not allowed.
+        StyleError: no styles, a look among them, different base generators or lengths, or weights not allowed.
     """
     if not styles:
         raise StyleError("There are no styles to mix.")
     first = styles[0][0]
     total = 0.0
+    sizes: dict[str, int] = {}
     for style, weight in styles:
         if style.kind != "art":
             raise StyleError(f"The style {style.name!r} is a look, only art styles have codes to mix.")
         if style.card.base_sha256 != first.card.base_sha256:
             raise StyleError(f"The styles {first.name!r} and {style.name!r} were made for different base generators.")
-        if style.tensors["code"].shape != first.tensors["code"].shape:
-            raise StyleError(f"The styles {first.name!r} and {style.name!r} have codes of different lengths.")
+        for name, tensor in style.tensors.items():
+            if sizes.setdefault(name, tensor.size) != tensor.size:
+                raise StyleError(f"The styles {first.name!r} and {style.name!r} have a {name} of different lengths.")
         if not _is_finite(weight) or weight < 0:
             raise StyleError(f"The weight of the style {style.name!r} is {_shown(weight)}, it must be at least 0.")
         total += weight
     if not 0 < total < math.inf:
         raise StyleError("The weights of the styles must not all be 0, and their sum must be finite.")
-    codes = np.stack([style.tensors["code"] for style, _ in styles]).astype(np.float64)
     shares = np.array([weight / total for _, weight in styles])
-    return (shares @ codes).astype(np.float32)
+    mixed = {}
+    for name, size in sizes.items():
+        rows = [style.tensors.get(name, np.zeros(size)) for style, _ in styles]
+        mixed[name] = (shares @ np.stack(rows).astype(np.float64)).astype(np.float32)
+    return mixed
 
 
 _TOO_LARGE = f"The style file is larger than {MAX_FILE_BYTES // 2**20} MB."
@@ -380,11 +399,13 @@ def _check_look(tensors: Mapping[str, F32]) -> None:
 
 
 def _check_art(tensors: Mapping[str, F32]) -> None:
-    if tensors.keys() != {"code"}:
-        raise StyleError(f"The style is art and must hold one tensor, 'code', but it holds {_listed(tensors)}.")
-    shape = tensors["code"].shape
-    if len(shape) != 1 or not 1 <= shape[0] <= 1024:
-        raise StyleError(f"The style's 'code' has the shape {_shown(shape)}, it must be one row of 1 to 1024 numbers.")
+    if not {"code"} <= tensors.keys() <= {"code", "delta"}:
+        raise StyleError(f"The style is art and must hold a 'code' and perhaps a 'delta', but it holds {_listed(tensors)}.")
+    for name, tensor in tensors.items():
+        most = MOST_NUMBERS[name]
+        if tensor.ndim != 1 or not 1 <= tensor.size <= most:
+            shape = _shown(tensor.shape)
+            raise StyleError(f"The style's {name!r} has the shape {shape}, it must be one row of 1 to {most} numbers.")
 
 
 def _listed(tensors: Mapping[str, F32]) -> str:
@@ -405,10 +426,12 @@ def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> 
         raise StyleError(f"The style's {name} is larger than {most_side} px a side.")
 
 
-def _smallest(lut: F32) -> Array:
+def _smallest(name: str, value: F32) -> Array:
+    if name == "code":
+        return value
     with np.errstate(over="ignore"):
-        half = lut.astype(np.float16)
-    return half if np.abs(half - lut).max() <= _FLOAT16_TOLERANCE else lut
+        half = value.astype(np.float16)
+    return half if np.abs(half - value).max() <= (_FLOAT16_TOLERANCE if name == "lut" else 0) else value
 
 
 def _check_text(name: str, value: object) -> None:

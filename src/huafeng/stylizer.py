@@ -11,13 +11,14 @@ import numpy as np
 
 from huafeng.edit import Edit
 from huafeng.errors import StyleError
+from huafeng.faces import find_frames, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.library import Library
 from huafeng.look import Lut, apply_lut
 from huafeng.photo import Photo
 from huafeng.pixels import U8, blend, resize
 from huafeng.region import region_mask
-from huafeng.style import Style, mix_codes
+from huafeng.style import Style, mix_arts
 
 if TYPE_CHECKING:
     from huafeng.art import Generator
@@ -51,6 +52,7 @@ class Stylizer:
         Raises:
             StyleError: a style is missing, damaged, or made for another base generator.
             RegionError: the mask cannot be used.
+            DataError: the edit is to be gentle to faces, and OpenCV is not installed.
             EngineError: onnxruntime is missing or fails.
         """
         styles = [(self.library.get(name), share) for name, share in edit.weights.items() if share > 0]
@@ -75,11 +77,29 @@ class Stylizer:
         return photo.with_pixels(blend(photo.pixels, styled, amount, threads=self.threads))
 
     def _paint(self, pixels: U8, arts: list[tuple[Style, float]], edit: Edit) -> U8:
-        code = mix_codes(arts)
+        frames = find_frames(pixels) if edit.faces > 0 else []
         generator = self.generator(arts[0][0])
-        working = resize(pixels, *working_size(pixels.shape[1], pixels.shape[0], edit.stroke))
-        painted = generator.paint(working, code)
-        return enlarge(painted, pixels, working, edit.detail, threads=self.threads)
+        modulation = generator.modulation(**mix_arts(arts))
+        height, width = pixels.shape[:2]
+        working = resize(pixels, *working_size(width, height, edit.stroke))
+        statistics = generator.statistics(working, modulation)
+
+        def paint(part: U8, working: U8) -> U8:
+            painted = generator.paint(working, modulation, statistics=statistics)
+            return enlarge(painted, part, working, edit.detail, threads=self.threads)
+
+        styled = paint(pixels, working)
+        result = styled.copy() if frames else styled
+        for frame in frames:
+            rows, columns, mask = place_of(frame, width, height)
+            scale = working.shape[1] / width
+            stroke, strength = manner(edit.faces, frame.width * scale)
+            part, face = pixels[rows, columns], styled[rows, columns]
+            if stroke < 1:
+                face = paint(part, resize(part, *(max(1, round(side * scale / stroke)) for side in part.shape[1::-1])))
+            face = blend(part, face, strength, threads=self.threads)
+            result[rows, columns] = blend(result[rows, columns], face, mask, threads=self.threads)
+        return result
 
     def generator(self, style: Style | None = None) -> Generator:
         """The base generator that paints this art, by default the one that the library's styles share; kept open.

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from huafeng import __version__
-from huafeng.cli import apply, cube, doctor, evaluate, explain, prepare, styles, train
+from huafeng.cli import apply, cube, doctor, evaluate, explain, learn, prepare, styles, train
 from huafeng.cli.report import error_line
 from huafeng.errors import UserError
 
@@ -37,6 +37,7 @@ app.command("apply")(apply.apply)
 app.command("styles")(styles.styles)
 app.command("cube")(cube.cube)
 app.command("doctor")(doctor.doctor)
+app.command("learn")(learn.learn)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

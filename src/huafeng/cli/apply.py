@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from huafeng.edit import Edit
 
+_STYLE_FIRST = "The style comes first: huafeng apply STYLE PHOTO..."
+
 
 class Format(StrEnum):
     """Formats that are written, by their suffix."""
@@ -35,8 +37,8 @@ def apply(
         str,
         typer.Argument(
             metavar="STYLE",
-            help="A style (its name, title or .style file; or a look: a .cube file, a HaldCLUT) or a mix by weights: "
-            "monet:2+ink:1. Left out with --edit.",
+            help="A style (its name, title or .style file; any picture, or FOLDER/ of pictures; a look: a .cube file, a "
+            "HaldCLUT) or a mix by weights: monet:2+ink:1. Left out with --edit.",
         ),
     ],
     photos: Annotated[
@@ -57,6 +59,12 @@ def apply(
     keep_colors: Annotated[
         bool | None,
         typer.Option("--keep-colors/--new-colors", help="Keep the photo's own colours, or not."),
+    ] = None,
+    faces: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1", help="How gently faces are painted: with smaller strokes and less strength (default 0: not)."
+        ),
     ] = None,
     mask: Annotated[
         str | None,
@@ -114,16 +122,22 @@ def apply(
     huafeng apply --edit holiday.json album   does to an album what was done to holiday
     """
     from huafeng.cli.batch import Batch, Order
-    from huafeng.cli.plan import is_there, plan
+    from huafeng.cli.plan import is_photo, is_there, plan
     from huafeng.errors import PhotoError
 
     if edit is not None and not is_there(Path(style)):
         raise PhotoError(f"There is no file {style}; with --edit all arguments are photos, as the edit has the style.")
-    changes = {"strength": strength, "stroke": stroke, "detail": detail, "keep_colors": keep_colors}
+    changes = {"strength": strength, "stroke": stroke, "detail": detail, "keep_colors": keep_colors, "faces": faces}
     typed = photos or []
     wanted = _edit(style, edit, changes, mask, box, feather)
     suffix = None if format is None else f".{format.value}"
-    planned = plan([style, *typed] if edit else typed, _names(wanted), out, suffix)
+    names = _names(wanted)
+    try:
+        planned = plan([style, *typed] if edit else typed, names, out, suffix)
+    except PhotoError as error:
+        # a picture is a style as well: told by what stands where photos should
+        swapped = not edit and is_photo(Path(style)) and any(not is_there(Path(p)) and not Path(p).suffix for p in typed)
+        raise PhotoError(f"{error} {_STYLE_FIRST}") if swapped else error from None
     order = Order(
         edit=wanted,
         options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
@@ -135,7 +149,7 @@ def apply(
 
 def _names(edit: Edit) -> str:
     """The names of the edit's styles as they stand in a result's name; every style is found and read on the way."""
-    from huafeng.cli.plan import is_photo
+    from huafeng.cli.plan import is_folder, is_photo
     from huafeng.errors import StyleError, UserError
     from huafeng.library import Library
 
@@ -146,8 +160,10 @@ def _names(edit: Edit) -> str:
         try:
             names.append(library.get(entry.style).name)
         except UserError as error:
-            swapped = is_photo(Path(entry.style))
-            problems.append(f"{error} The style comes first: huafeng apply STYLE PHOTO..." if swapped else str(error))
+            hint = f" {_STYLE_FIRST}" if is_photo(Path(entry.style)) else ""
+            if is_folder(Path(entry.style)):
+                hint += f" To take the style of the pictures in a folder, write {entry.style}/ with a slash."
+            problems.append(f"{error}{hint}")
     if problems:
         raise StyleError(" ".join(problems))
     return "+".join(names)

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from huafeng.errors import OutputError, PhotoError
-
-WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-READ = (*WRITTEN, ".heic", ".heif")
+from huafeng.photo import READ, WRITTEN
 
 
 class Job(NamedTuple):

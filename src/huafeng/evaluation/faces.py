@@ -5,20 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from huafeng.errors import DataError
+from huafeng.faces import Frame, cascade, find_frames, grey
 from huafeng.pixels import U8, resize
 
 if TYPE_CHECKING:
     import cv2
 
-SIDE = 384  # px, short side at which faces are sought
-SMALLEST = 0.1  # of the short side
-NEIGHBOURS = 6  # detections that must agree
 OVERLAP = 0.4  # intersection over union from which on it is the same face
 FACE_WIDTH = 160  # px at which eyes are sought
 UPPER = 0.6  # of the face, where eyes are
@@ -51,7 +48,7 @@ class Faces:
 def available() -> bool:
     """Whether faces can be sought: OpenCV is there, and has its cascades."""
     try:
-        _cascade("haarcascade_frontalface_default", threading.get_ident())
+        cascade("haarcascade_frontalface_default", threading.get_ident())
     except DataError:
         return False
     return True
@@ -63,14 +60,8 @@ def find_faces(picture: U8) -> list[Face]:
     Raises:
         DataError: OpenCV is not installed.
     """
-    faces, eyes = (_cascade(f"haarcascade_{name}", threading.get_ident()) for name in ("frontalface_default", "eye"))
-    height, width = picture.shape[:2]
-    scale = min(1.0, SIDE / min(height, width))
-    small = _grey(resize(picture, round(width * scale), round(height * scale)))
-    least = round(SMALLEST * min(small.shape))
-    frames = np.array(faces.detectMultiScale(small, 1.1, NEIGHBOURS, minSize=(least, least))).reshape(-1, 4) / scale
-    order = sorted(frames.tolist(), key=lambda frame: -frame[2])
-    return [Face(x, y, wide, high, _eyes(picture, (x, y, wide, high), eyes)) for x, y, wide, high in order]
+    eyes = cascade("haarcascade_eye", threading.get_ident())
+    return [Face(*frame, _eyes(picture, frame, eyes)) for frame in find_frames(picture)]
 
 
 def face_figures(photo: U8, result: U8, faces: Sequence[Face] | None = None) -> Faces:
@@ -95,31 +86,14 @@ def face_figures(photo: U8, result: U8, faces: Sequence[Face] | None = None) -> 
     return Faces(len(shifts) / len(faces), float(np.mean(shifts)) if shifts else np.nan)
 
 
-@cache
-def _cascade(name: str, thread: int) -> cv2.CascadeClassifier:
-    """One a thread: a classifier keeps its scaled picture, and two threads in one crash the process."""
-    try:
-        import cv2.data
-
-        return cv2.CascadeClassifier(f"{cv2.data.haarcascades}{name}.xml")
-    except (ImportError, AttributeError) as error:  # OpenCV 5 has no cascades
-        raise DataError('Faces need OpenCV 4: pip install "huafeng[portrait]".') from error
-
-
-def _grey(picture: U8) -> U8:
-    import cv2
-
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
-def _eyes(picture: U8, frame: Sequence[float], cascade: cv2.CascadeClassifier) -> tuple[tuple[float, float], ...]:
+def _eyes(picture: U8, frame: Frame, detector: cv2.CascadeClassifier) -> tuple[tuple[float, float], ...]:
     """Centres of the largest eye in either half of the frame's upper part; none where one is missing."""
     x, y, width, height = (round(number) for number in frame)
     part = picture[y : y + round(height * UPPER), x : x + width]
     scale = FACE_WIDTH / part.shape[1]
-    grey = _grey(resize(part, FACE_WIDTH, round(part.shape[0] * scale)))
+    shades = grey(resize(part, FACE_WIDTH, round(part.shape[0] * scale)))
     least = FACE_WIDTH // 8
-    boxes = np.array(cascade.detectMultiScale(grey, 1.1, 3, minSize=(least, least))).reshape(-1, 4).tolist()
+    boxes = np.array(detector.detectMultiScale(shades, 1.1, 3, minSize=(least, least))).reshape(-1, 4).tolist()
     middles = [(left + wide / 2, top + high / 2, wide) for left, top, wide, high in boxes]
     halves = [[m for m in middles if (m[0] < FACE_WIDTH / 2) is left] for left in (True, False)]
     if not all(halves):

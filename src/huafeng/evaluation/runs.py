@@ -89,7 +89,7 @@ class Run:
             TrainingError: the runtime paints otherwise than the trained network.   OutputError: `folder` cannot be written.
         """
         exported = [self.folder / STYLES / f"{name}{SUFFIX}" for name in self.styles]
-        codes = self.painter.codes.detach().numpy()
+        codes = [art["code"].numpy() for art in self.painter.arts(self.styles).values()]
         if all(_holds(path, code) for path, code in zip(exported, codes, strict=True)):
             return exported
         return [path for path in export_painter(self.painter, self.options.cards(), folder) if path.suffix == SUFFIX]
@@ -128,7 +128,7 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> Run:
     state = checkpoint.newest(kept, tell)
     step = int(state["progress"]["step"])
     judged, reason = _judged(path, options, state, step)
-    painter = Painter(len(options.cards()))
+    painter = options.painter()
     discriminator = None if reason else Discriminator(len(options.cards()), spectral_norm=options.adversarial.spectral_norm)
     try:
         averaged = state["parts"]["average"]

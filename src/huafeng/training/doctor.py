@@ -19,10 +19,11 @@ from PIL import Image
 
 from huafeng import exif
 from huafeng.errors import PhotoError
+from huafeng.photo import READ
 from huafeng.pixels import F32, U8
 from huafeng.stylizer import cores
 from huafeng.training.ahead import in_order
-from huafeng.training.pictures import CACHE_MB, SUFFIXES, Entry, files_below, list_entries, open_header, read_upright
+from huafeng.training.pictures import CACHE_MB, Entry, files_below, list_entries, open_header, read_upright
 
 SMALL_PX = 256  # side of the crops that recipes take by default
 READ_PX = 384  # short side at which the recipes keep photos in memory
@@ -246,7 +247,7 @@ def _others(source: Path) -> dict[str, int]:
     if not source.is_dir():
         return {}
     suffixes = (PurePosixPath(name).suffix.lower() for name in files_below(source))
-    return dict(Counter(suffix or "no suffix" for suffix in suffixes if suffix not in SUFFIXES).most_common())
+    return dict(Counter(suffix or "no suffix" for suffix in suffixes if suffix not in READ).most_common())
 
 
 def _advice(facts: Findings) -> list[str]:

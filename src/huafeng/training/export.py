@@ -1,59 +1,37 @@
-"""Checkpoint -> base generator file and `.style` files.
+"""Trained networks -> the base generator file.
 
-The base file is a safetensors file with the weights (float16) and two onnx graphs as bytes, which hold no weights:
-- `graph.statistics`: the network with live instance normalisation; its outputs are each layer's mean and variance;
-- `graph.picture`: the network with norms folded into its convolutions, so that onnxruntime sees dense convolutions only.
-Both name their weights as external data; `huafeng.art` hands them over when it opens a session.
+It is a safetensors file with weights (float16) and onnx graphs as bytes, which hold no weights:
+- `graph.statistics`: the generator with live instance normalisation; its outputs are each layer's mean and variance;
+- `graph.picture`: the generator with norms folded into its convolutions, so that onnxruntime sees dense convolutions only;
+- `graph.encoder`: the style encoder, where one was trained; its weights' names begin with `encoder.`.
+They name their weights as external data; `huafeng.art` and `huafeng.encoder` hand them over when they open a session.
+`layers` is JSON: names and channels of the normed layers, in the order in which the modulation holds their scales and shifts.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
+from huafeng.art import NOISE_PLANES
 from huafeng.pixels import Array
-from huafeng.training.network import DELTA, NORM_EPSILON, Conv, Generator, upsampling_kernel
-
-OPSET = 18
-
-
-def conv_layers(generator: Generator) -> dict[str, Conv]:
-    """The generator's normed convolutions by name, in the order in which a photo meets them."""
-    return {name: module for name, module in generator.named_modules() if isinstance(module, Conv)}
+from huafeng.training.encoder import FARTHEST, Encoder
+from huafeng.training.graph import GraphWriter
+from huafeng.training.network import IMPULSE, NORM_EPSILON, Conv, Generator, GeneratorShape, conv_layers, upsampling_kernel
 
 
-class GraphWriter:
-    """Writes one of the two graphs, node by node; names are the layers' own."""
+class GeneratorWriter(GraphWriter):
+    """Writes one of the generator's two graphs; names are the layers' own."""
 
     def __init__(self, layers: Mapping[str, Conv], folded: bool) -> None:
+        photo = helper.make_tensor_value_info("photo", TensorProto.UINT8, [1, "H", "W", 3])
+        super().__init__(photo, helper.make_tensor_value_info("noise", TensorProto.FLOAT, [1, NOISE_PLANES, "H8", "W8"]))
         self.layers, self.folded = layers, folded
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[TensorProto] = []
-        self.inputs = [helper.make_tensor_value_info("photo", TensorProto.UINT8, [1, "H", "W", 3])]
-        self.outputs: list[onnx.ValueInfoProto] = []
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add one operator; its output has the node's name."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def external(self, name: str, shape: tuple[int, ...]) -> str:
-        """Declare a weight that is handed over when the session opens."""
-        tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
-        tensor.external_data.add(key="location", value="handed-over")
-        self.initializers.append(tensor)
-        return name
-
-    def constant(self, name: str, values: Array) -> str:
-        """Add a value that is part of the graph."""
-        self.initializers.append(onnx.numpy_helper.from_array(values, name))
-        return name
 
     def conv(self, name: str, x: str) -> str:
         """One of the network's `Conv` modules: with its norm, or with it folded in."""
@@ -91,8 +69,8 @@ class GraphWriter:
         """One of the network's `Block` modules."""
         return self.node("Add", [x, self.conv(f"{name}.second", self.conv(f"{name}.first", x))], f"{name}.sum")
 
-    def write(self, blocks: int, half: int) -> bytes:
-        """The whole graph as an onnx model: `Generator.forward`, with `blocks` blocks and `half` channels at 1/2."""
+    def write(self, shape: GeneratorShape) -> bytes:
+        """The whole graph as an onnx model: `Generator.forward`."""
         if not self.folded:
             self.constant("axes", np.array([2, 3], np.int64))
             self.constant("epsilon", np.array(NORM_EPSILON, np.float32))
@@ -103,14 +81,18 @@ class GraphWriter:
         at2 = self.conv("down2", x)
         at4 = self.conv("down4", at2)
         x = self.conv("down8", at4)
-        for i in range(blocks):
+        grain = self.node(
+            "Conv", ["noise", self.external("grain", (shape.eighth, NOISE_PLANES, 1, 1))], "grained", kernel_shape=[1, 1]
+        )
+        x = self.node("Add", [x, grain], "noisy")
+        for i in range(shape.blocks):
             x = self.block(f"blocks.{i}", x)
         x = self.node("Relu", [self.node("Add", [self.conv("up4", x), at4], "skip4")], "skip4.relu")
         x = self.block("block4", x)
         x = self.node("Relu", [self.node("Add", [self.conv("up2", x), at2], "skip2")], "skip2.relu")
         x = self.conv("mix2", x)
         if self.folded:
-            weights = [self.external("last.weight", (12, half, 3, 3)), self.external("last.bias", (12,))]
+            weights = [self.external("last.weight", (12, shape.half, 3, 3)), self.external("last.bias", (12,))]
             x = self.node("Conv", [x, *weights], "last", kernel_shape=[3, 3], pads=[1] * 4)
             soft = self.node("AveragePool", ["planes"], "soft", kernel_shape=[4, 4], strides=[2, 2], pads=[1] * 4,
                              count_include_pad=1)  # fmt: skip
@@ -128,15 +110,58 @@ class GraphWriter:
             x = self.node("DepthToSpace", [x], "shuffled", blocksize=2, mode="CRD")
             self.node("Transpose", [x], "picture", perm=[0, 2, 3, 1])
             self.outputs.append(helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, "H", "W", 3]))
-        kind = "picture" if self.folded else "statistics"
-        graph = helper.make_graph(self.nodes, kind, self.inputs, self.outputs, self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="huafeng")
-        model.ir_version = 9
-        return model.SerializeToString()
+        return self.model("picture" if self.folded else "statistics")
 
 
-def base_tensors(generator: Generator) -> dict[str, Array]:
-    """Everything that the base file holds: float16 weights, and the two graphs as uint8."""
+def encoder_graph(encoder: Encoder) -> bytes:
+    """Views uint8 [N, H, W, 3] -> `code` float32 [N, K]: `Encoder.forward`."""
+    g = GraphWriter(helper.make_tensor_value_info("views", TensorProto.UINT8, ["N", "H", "W", 3]))
+    weights = {name: tuple(weight.shape) for name, weight in encoder.state_dict().items()}
+
+    def of(module: str) -> list[str]:
+        return [g.external(f"encoder.{module}.{part}", weights[f"{module}.{part}"]) for part in ("weight", "bias")]
+
+    def conv(module: str, x: str, **attributes: object) -> str:
+        return g.node("Conv", [x, *of(module)], module, **attributes)
+
+    g.constant("axes", np.array([2, 3], np.int64))
+    g.constant("level", np.array(1 / 255, np.float32))
+    g.constant("grey", np.array(0.5, np.float32))
+    g.constant("epsilon", np.array(1e-5, np.float32))
+    x = g.node("DequantizeLinear", ["views", "level"], "unit")
+    x = g.node("Sub", [x, "grey"], "centred")
+    x = g.node("Transpose", [x], "planes", perm=[0, 3, 1, 2])
+    x = g.node("Pad", [x, g.constant("rim", np.array([0, 0, 3, 3, 0, 0, 3, 3], np.int64))], "padded", mode="reflect")
+    x = g.node("Relu", [conv("trunk.to_half", x, strides=[2, 2])], "half")
+    found = []
+    for layer in encoder.trunk.heads:
+        if layer in ("fire2", "fire5"):
+            module = "trunk.to_quarter" if layer == "fire2" else "trunk.to_eighth"
+            x = g.node("Relu", [conv(module, x, strides=[2, 2], pads=[1] * 4)], f"{module}.relu")
+        if layer in encoder.trunk.blocks:
+            y = g.node("Relu", [conv(f"trunk.blocks.{layer}", x, pads=[1] * 4)], f"{layer}.relu")
+            x = g.node("Add", [x, y], f"{layer}.sum")
+        y = conv(f"trunk.heads.{layer}", x)
+        mean = g.node("ReduceMean", [y, "axes"], f"{layer}.mean", keepdims=1)
+        apart = g.node("Sub", [y, mean], f"{layer}.apart")
+        variance = g.node(
+            "ReduceMean", [g.node("Mul", [apart, apart], f"{layer}.square"), "axes"], f"{layer}.variance", keepdims=1
+        )
+        deviation = g.node("Sqrt", [g.node("Add", [variance, "epsilon"], f"{layer}.lifted")], f"{layer}.deviation")
+        found += [mean, deviation]
+    x = g.node("Flatten", [g.node("Concat", found, "statistics", axis=1)], "row", axis=1)
+    x = g.node("Sub", [x, g.external("encoder.mean", weights["mean"])], "statistics.apart")
+    x = g.node("Div", [x, g.external("encoder.deviation", weights["deviation"])], "standard")
+    far = [g.constant(name, np.array(sign * FARTHEST, np.float32)) for name, sign in (("least", -1), ("most", 1))]
+    x = g.node("Clip", [x, *far], "clipped")
+    x = g.node("Relu", [g.node("Gemm", [x, *of("hidden")], "hidden", transB=1)], "hidden.relu")
+    g.node("Gemm", [x, *of("code")], "code", transB=1)
+    g.outputs.append(helper.make_tensor_value_info("code", TensorProto.FLOAT, ["N", weights["code.bias"][0]]))
+    return g.model("encoder")
+
+
+def base_tensors(generator: Generator, encoder: Encoder | None = None) -> dict[str, Array]:
+    """Everything that the base file holds: float16 weights, and the graphs as uint8."""
     layers = conv_layers(generator)
     tensors: dict[str, Array] = {}
 
@@ -145,41 +170,39 @@ def base_tensors(generator: Generator) -> dict[str, Array]:
 
     for name, layer in layers.items():
         put(f"{name}.weight", upsampling_kernel(layer.weight) if layer.up else layer.weight)
-        for part in ("scale", "shift"):
-            linear = getattr(layer.norm, part)
-            put(f"{name}.{part}.weight", linear.weight)
-            put(f"{name}.{part}.bias", linear.bias)
+    put("grain", generator.grain)
+    put("modulation.weight", generator.modulation.weight)
+    put("modulation.bias", generator.modulation.bias)
     put("last.weight", upsampling_kernel(generator.last))
     put("last.bias", generator.last_bias.repeat_interleave(4))
-    put("color.matrix.weight", generator.color.weight)
-    put("color.matrix.bias", generator.color.bias)
-    put("color.kernel", upsampling_kernel(DELTA[:1])[:, 0])  # [4, 3, 3]: bilinear enlargement by phases
-    shape = generator.shape
-    for kind, folded in (("statistics", False), ("picture", True)):
-        graph = GraphWriter(layers, folded).write(shape.blocks, shape.half)
-        tensors[f"graph.{kind}"] = np.frombuffer(graph, np.uint8)
-    return tensors
+    put("color.kernel", upsampling_kernel(IMPULSE[:1])[:, 0])  # [4, 3, 3]: bilinear enlargement by phases
+    texts = {
+        "layers": json.dumps(list(zip(layers, generator.channels, strict=True))).encode(),
+        "graph.statistics": GeneratorWriter(layers, False).write(generator.shape),
+        "graph.picture": GeneratorWriter(layers, True).write(generator.shape),
+    }
+    if encoder is not None:
+        for name, weight in encoder.state_dict().items():
+            put(f"encoder.{name}", weight)
+        texts["graph.encoder"] = encoder_graph(encoder)
+    return tensors | {name: np.frombuffer(text, np.uint8) for name, text in texts.items()}
 
 
 def trained_weights(tensors: Mapping[str, Array]) -> dict[str, Tensor]:
-    """What `base_tensors` gave -> the weights of a `Generator` of that shape, by name."""
+    """What `base_tensors` gave -> the weights of its networks: `generator.` and `encoder.`, by name."""
     weights: dict[str, Tensor] = {}
     for name, value in tensors.items():
-        if name.startswith("graph.") or name == "color.kernel":
+        if name.startswith("graph.") or name in ("layers", "color.kernel"):
             continue
-        layer, _, part = name.rpartition(".")
         weight = torch.from_numpy(value.astype(np.float32))
-        if name == "last.bias":
-            weights["last_bias"] = weight[::4]
-        elif part == "weight" and layer in ("up4", "up2", "last"):
-            weights["last" if layer == "last" else name] = _large_kernel(weight)
-        elif layer.startswith("color.matrix"):
-            weights[f"color.{part}"] = weight
-        elif layer.rpartition(".")[2] in ("scale", "shift"):
-            conv, _, kind = layer.rpartition(".")
-            weights[f"{conv}.norm.{kind}.{part}"] = weight
-        else:
+        if name.startswith("encoder."):
             weights[name] = weight
+        elif name == "last.bias":
+            weights["generator.last_bias"] = weight[::4]
+        elif name in ("up4.weight", "up2.weight", "last.weight"):
+            weights["generator.last" if name == "last.weight" else f"generator.{name}"] = _large_kernel(weight)
+        else:
+            weights[f"generator.{name}"] = weight
     return weights
 
 

@@ -43,7 +43,7 @@ class Learner:
 
     def __init__(self, modules: Sequence[nn.Module], options: LearnerOptions) -> None:
         self.modules, self.options = modules, options
-        self.parameters = [p for module in modules for p in module.parameters()]
+        self.parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=options.learning_rate, betas=options.betas, fused=True)
 
     def rate(self, clock: Clock) -> float:

@@ -3,18 +3,22 @@
 The generator is a multi-scale residual network: most of its work happens at 1/8 of the resolution, where one 3x3
 convolution sees 24 photo pixels, so that it can draw long strokes cheaply; skips from 1/4 and 1/2 bring edges back.
 Every convolution but the last is followed by conditional instance normalisation (Dumoulin et al., "A Learned
-Representation For Artistic Style", ICLR 2017), whose scale and shift are linear in a style code.
+Representation For Artistic Style", ICLR 2017). All scales and shifts together are one row of numbers, the modulation: linear
+in a style's code, plus a delta of the style's own where the code alone cannot say it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from huafeng.art import NOISE_PLANES
 
 # One axis of "upsample twice bilinearly, then convolve with 3 taps", written as two 3-tap filters on the small grid:
 # row p of PHASE[p] says how much of each small-grid neighbour (-1, 0, +1) tap t of the large grid sees.
@@ -30,8 +34,11 @@ M = TypeVar("M", bound=nn.Module)
 
 NORM_EPSILON = 1e-3
 
-DELTA = torch.zeros(3, 1, 3, 3)
-DELTA[:, :, 1, 1] = 1
+COLOR = 9  # numbers of the colour matrix
+IMPULSE = torch.zeros(3, 1, 3, 3)
+IMPULSE[:, :, 1, 1] = 1
+
+Norms: TypeAlias = Iterator[Tensor]
 
 
 def upsampling_kernel(weight: Tensor) -> Tensor:
@@ -49,39 +56,21 @@ def upsampling_kernel(weight: Tensor) -> Tensor:
 class GeneratorShape:
     """Widths and depth; `code` is the length of a style's code."""
 
-    code: int = 32
+    code: int = 64
     half: int = 16
     quarter: int = 32
     eighth: int = 96
     blocks: int = 4
 
 
-class ConditionalNorm(nn.Module):
-    """Instance normalisation whose scale and shift are linear in the style code."""
-
-    def __init__(self, channels: int, code: int) -> None:
-        super().__init__()
-        self.scale = nn.Linear(code, channels)
-        self.shift = nn.Linear(code, channels)
-        for layer, bias in ((self.scale, 1.0), (self.shift, 0.0)):
-            nn.init.normal_(layer.weight, std=0.5 / code**0.5)
-            nn.init.constant_(layer.bias, bias)
-
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """[B, C, H, W] and codes [B, K] -> [B, C, H, W]."""
-        x = F.instance_norm(x, eps=NORM_EPSILON)  # [B, C, H, W]
-        return x * self.scale(code)[:, :, None, None].to(x) + self.shift(code)[:, :, None, None].to(x)
-
-
 class Conv(nn.Module):
-    """Convolution, conditional norm, optional ReLU; `up` makes it a resize-convolution."""
+    """Convolution, instance norm with a given scale and shift, optional ReLU; `up` makes it a resize-convolution."""
 
-    def __init__(self, inputs: int, outputs: int, code: int, *, size: int = 3, stride: int = 1, up: bool = False,
+    def __init__(self, inputs: int, outputs: int, *, size: int = 3, stride: int = 1, up: bool = False,
                  relu: bool = True) -> None:  # fmt: skip
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
         nn.init.kaiming_normal_(self.weight)
-        self.norm = ConditionalNorm(outputs, code)
         self.stride, self.up, self.relu = stride, up, relu
 
     def convolve(self, x: Tensor) -> Tensor:
@@ -90,61 +79,86 @@ class Conv(nn.Module):
             return F.pixel_shuffle(F.conv2d(x, upsampling_kernel(self.weight), padding=1), 2)
         return F.conv2d(x, self.weight, stride=self.stride, padding=self.weight.shape[-1] // 2)
 
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """[B, I, H, W] and codes [B, K] -> [B, O, H', W']."""
-        x = self.norm(self.convolve(x), code)
+    def forward(self, x: Tensor, norms: Norms) -> Tensor:
+        """[B, I, H, W] and the norms in their order -> [B, O, H', W']."""
+        scale, shift = next(norms), next(norms)  # [B, O, 1, 1]
+        x = F.instance_norm(self.convolve(x), eps=NORM_EPSILON)  # [B, O, H', W']
+        x = x * scale.to(x) + shift.to(x)
         return F.relu(x) if self.relu else x
 
 
 class Block(nn.Module):
     """x + norm(conv(relu(norm(conv(x)))))."""
 
-    def __init__(self, channels: int, code: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = Conv(channels, channels, code)
-        self.second = Conv(channels, channels, code, relu=False)
+        self.first = Conv(channels, channels)
+        self.second = Conv(channels, channels, relu=False)
 
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """[B, C, H, W] and codes [B, K] -> [B, C, H, W]."""
-        return x + self.second(self.first(x, code), code)
+    def forward(self, x: Tensor, norms: Norms) -> Tensor:
+        """[B, C, H, W] and the norms in their order -> [B, C, H, W]."""
+        return x + self.second(self.first(x, norms), norms)
 
 
 class Generator(nn.Module):
-    """Photo [B, 3, H, W] in 0..1 and codes [B, K] -> picture [B, 3, H, W] in 0..1; H and W are multiples of 8."""
+    """Photo [B, 3, H, W] in 0..1, codes [B, K], perhaps deltas [B, M], noise [B or 1, 4, H/8, W/8] -> picture [B, 3, H, W].
+
+    H and W are multiples of 8. Where a photo is flat a convolution can only repeat itself; noise lets strokes differ there
+    (Ulyanov et al., "Texture Networks", ICML 2016; Karras et al., CVPR 2019). No noise counts as 0.
+
+    M = `modulation.out_features`: each convolution's scales, then its shifts, in the order in which a photo meets them, and
+    last the colour matrix, row by row.
+    """
 
     def __init__(self, shape: GeneratorShape = GeneratorShape()) -> None:
         super().__init__()
         s = self.shape = shape
-        self.down2 = Conv(3, s.half, s.code, size=5, stride=2)
-        self.down4 = Conv(s.half, s.quarter, s.code, stride=2)
-        self.down8 = Conv(s.quarter, s.eighth, s.code, stride=2)
-        self.blocks = nn.ModuleList(Block(s.eighth, s.code) for _ in range(s.blocks))
-        self.up4 = Conv(s.eighth, s.quarter, s.code, up=True, relu=False)
-        self.block4 = Block(s.quarter, s.code)
-        self.up2 = Conv(s.quarter, s.half, s.code, up=True, relu=False)
-        self.mix2 = Conv(s.half, s.half, s.code)
+        self.down2 = Conv(3, s.half, size=5, stride=2)
+        self.down4 = Conv(s.half, s.quarter, stride=2)
+        self.down8 = Conv(s.quarter, s.eighth, stride=2)
+        self.grain = nn.Parameter(torch.zeros(s.eighth, NOISE_PLANES, 1, 1))
+        self.blocks = nn.ModuleList(Block(s.eighth) for _ in range(s.blocks))
+        self.up4 = Conv(s.eighth, s.quarter, up=True, relu=False)
+        self.block4 = Block(s.quarter)
+        self.up2 = Conv(s.quarter, s.half, up=True, relu=False)
+        self.mix2 = Conv(s.half, s.half)
         self.last = nn.Parameter(torch.empty(3, s.half, 3, 3))
         nn.init.normal_(self.last, std=0.02)
         self.last_bias = nn.Parameter(torch.zeros(3))
-        # The norms forget the photo's own colours; this path lets a style keep some, by a colour matrix [3, 3] per code.
-        self.color = nn.Linear(s.code, 9)
-        nn.init.zeros_(self.color.weight)
-        nn.init.zeros_(self.color.bias)
+        self.channels = [layer.weight.shape[0] for layer in conv_layers(self).values()]
+        self.modulation = nn.Linear(s.code, 2 * sum(self.channels) + COLOR)
+        nn.init.normal_(self.modulation.weight, std=0.5 / s.code**0.5)
+        with torch.no_grad():
+            ones = [torch.full((c,), float(part == 0)) for c in self.channels for part in (0, 1)]
+            self.modulation.bias.copy_(torch.cat([*ones, torch.zeros(COLOR)]))
+            self.modulation.weight[-COLOR:] = 0
 
-    def forward(self, photo: Tensor, code: Tensor) -> Tensor:
+    def forward(self, photo: Tensor, code: Tensor, delta: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         """See the class."""
-        at2 = self.down2(photo - 0.5, code)  # [B, 16, H/2, W/2]
-        at4 = self.down4(at2, code)  # [B, 32, H/4, W/4]
-        x = self.down8(at4, code)  # [B, 96, H/8, W/8]
+        with torch.autocast(code.device.type, enabled=False):
+            modulation = self.modulation(code) + (0.0 if delta is None else delta)  # [B, M]
+        *parts, color = modulation.split([c for c in self.channels for _ in (0, 1)] + [COLOR], dim=1)
+        norms = (part[:, :, None, None] for part in parts)
+        at2 = self.down2(photo - 0.5, norms)  # [B, 16, H/2, W/2]
+        at4 = self.down4(at2, norms)  # [B, 32, H/4, W/4]
+        x = self.down8(at4, norms)  # [B, 96, H/8, W/8]
+        if noise is not None:
+            x = x + F.conv2d(noise, self.grain)
         for block in self.blocks:
-            x = block(x, code)
-        x = self.block4(F.relu(self.up4(x, code) + at4), code)  # [B, 32, H/4, W/4]
-        x = self.mix2(F.relu(self.up2(x, code) + at2), code)  # [B, 16, H/2, W/2]
+            x = block(x, norms)
+        x = self.block4(F.relu(self.up4(x, norms) + at4), norms)  # [B, 32, H/4, W/4]
+        x = self.mix2(F.relu(self.up2(x, norms) + at2), norms)  # [B, 16, H/2, W/2]
         x = F.conv2d(x, upsampling_kernel(self.last), self.last_bias.repeat_interleave(4), padding=1)
+        # The norms forget the photo's own colours; this path lets a style keep some, by a colour matrix [3, 3].
         soft = F.avg_pool2d(photo - 0.5, 4, stride=2, padding=1)  # [B, 3, H/2, W/2]
-        toned = torch.einsum("boi,bihw->bohw", self.color(code).float().reshape(-1, 3, 3), soft)
-        toned = F.conv2d(toned, upsampling_kernel(DELTA), padding=1, groups=3)  # bilinear, before the shuffle
+        toned = torch.einsum("boi,bihw->bohw", color.reshape(-1, 3, 3), soft)
+        toned = F.conv2d(toned, upsampling_kernel(IMPULSE), padding=1, groups=3)  # bilinear, before the shuffle
         return squash(F.pixel_shuffle(x.float() + toned, 2))  # [B, 3, H, W]
+
+
+def conv_layers(generator: nn.Module) -> dict[str, Conv]:
+    """The generator's normed convolutions by name, in the order in which a photo meets them."""
+    return {name: module for name, module in generator.named_modules() if isinstance(module, Conv)}
 
 
 def squash(x: Tensor) -> Tensor:

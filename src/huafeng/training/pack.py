@@ -14,7 +14,6 @@ from pathlib import Path
 
 from huafeng.errors import HuafengError, TrainingError
 from huafeng.training.ensemble import average_states
-from huafeng.training.painting import Painter
 from huafeng.training.recipefile import resolve
 from huafeng.training.recipes.painting import PaintingOptions, export_painter
 from huafeng.training.run import BEST, read_options
@@ -47,7 +46,7 @@ def pack(runs: Sequence[Path], folder: Path) -> list[Path]:
     options = resolve(read_options(run)["options"])
     if not isinstance(options, PaintingOptions):
         raise TrainingError(f"A run of the recipe {options.recipe!r} has no styles to pack.")
-    painter = Painter(len(options.cards()))
+    painter = options.painter()
     painter.load_state_dict(average_states(states))
     return export_painter(painter, options.cards(), folder)
 

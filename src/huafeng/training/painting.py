@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.art import RIM
+from huafeng.art import NOISE_PLANES, RIM, STRIDE, noise_for
 from huafeng.training import losses
+from huafeng.training.encoder import Encoder
 from huafeng.training.features import FeatureNetwork
 from huafeng.training.network import Generator
 from huafeng.training.options import Between
@@ -43,21 +45,31 @@ class LossWeights:
 
 
 class Painter(nn.Module):
-    """The base generator and the codes [N, K] of a run's styles."""
+    """The base generator, codes [N, K] and deltas [N, M] of a run's styles, and perhaps an encoder for any other picture."""
 
-    def __init__(self, styles: int) -> None:
+    def __init__(self, styles: int, *, encoder: bool = False) -> None:
         super().__init__()
         self.generator = Generator()
-        self.codes = nn.Parameter(torch.randn(styles, self.generator.shape.code))
+        length, numbers = self.generator.modulation.in_features, self.generator.modulation.out_features
+        self.codes = nn.Parameter(torch.randn(styles, length))
+        self.deltas = nn.Parameter(torch.zeros(styles, numbers))
+        self.encoder = Encoder(length) if encoder else None
 
     def forward(self, photo: Tensor, style: Tensor) -> Tensor:
-        """Photo [B, 3, H, W] in 0..1 and style numbers [B] -> picture [B, 3, H, W] in 0..1."""
-        return self.generator(photo, self.codes[style])
+        """Photo [B, 3, H, W] in 0..1 and style numbers [B] -> picture [B, 3, H, W] in 0..1, with the runtime's own noise."""
+        noise = torch.from_numpy(noise_for(*photo.shape[2:])).to(photo.device)[None]
+        picture: Tensor = self.generator(photo, self.codes[style], self.deltas[style], noise)
+        return picture
 
     def paint(self, photo: Tensor, style: Tensor) -> Tensor:
         """The same with the rim that the runtime mirrors around a photo, and cuts off again."""
         framed = F.pad(photo, (RIM, RIM, RIM, RIM), mode="reflect")
         return self(framed, style)[..., RIM : RIM + photo.shape[2], RIM : RIM + photo.shape[3]]
+
+    def arts(self, names: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+        """Each style's code and delta, detached, as float32 on the CPU."""
+        rows = zip(names, self.codes.detach().float().cpu(), self.deltas.detach().float().cpu(), strict=True)
+        return {name: {"code": code, "delta": delta} for name, code, delta in rows}
 
 
 @dataclass
@@ -66,6 +78,12 @@ class Target:
 
     grams: dict[str, Tensor]
     statistics: dict[str, Tensor]
+
+
+def noise(clock: Clock, photo: Tensor) -> Tensor:
+    """This process's noise of the step for photos [B, 3, H, W]: [B, 4, H/8, W/8]."""
+    size = (clock.batch, NOISE_PLANES, photo.shape[2] // STRIDE, photo.shape[3] // STRIDE)
+    return torch.randn(size, generator=clock.numbers("noise"))[clock.mine].to(photo.device)
 
 
 def window(clock: Clock, *pictures: Tensor) -> list[Tensor]:

@@ -19,12 +19,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from huafeng import exif, icc
 from huafeng.errors import DataError, PhotoError
 from huafeng.heic import open_heic
-from huafeng.photo import DEFAULT_LIMITS
+from huafeng.photo import DEFAULT_LIMITS, READ
 from huafeng.photo_decode import decode, too_many_bytes
 from huafeng.pixels import U8, blend, resize
 from huafeng.training.shards import Shard, parts_of, read_set, read_shard
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".heic", ".heif")
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")  # photo_decode has imported their readers
 CACHE_MB = 1500  # decoded pictures that a stream of crops keeps in memory by default, in millions of bytes
 _NAMED = 3  # pictures that a sentence names at most
@@ -79,12 +78,12 @@ def list_entries(source: Path, number: int = 0) -> list[Entry]:
     there = os.path.exists(source)  # noqa: PTH110 - Path.exists() raises where a name is too long, or a folder locked
     if there and source.is_dir():
         files = files_below(source)
-        found = {name: path for name, path in files.items() if path.suffix.lower() in SUFFIXES}
+        found = {name: path for name, path in files.items() if path.suffix.lower() in READ}
         if found:
             return [Entry(name, found[name], 0, _size(found[name]), number) for name in sorted(found)]
         if shards := [path for name, path in sorted(files.items()) if path.suffix.lower() == ".tar"]:
             return _members(read_set(shards), number)
-        raise DataError(f"The folder {source} has no pictures in it ({', '.join(SUFFIXES)}).")
+        raise DataError(f"The folder {source} has no pictures in it ({', '.join(READ)}).")
     if source.suffix.lower() == ".tar":
         if there:
             return _members([read_shard(source)], number)

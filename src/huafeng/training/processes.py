@@ -45,7 +45,11 @@ class Processes:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Mean of the gradients over all processes, in place, in one message."""
+        """Mean of the gradients over all processes, in place, in one message; what a step did not need has a gradient of 0."""
+        parameters = [p for p in parameters if p.requires_grad]
+        for parameter in parameters:  # Adam goes on where it is 0, and would not where there is none: alike in all processes
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         if self.count == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]

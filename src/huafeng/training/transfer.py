@@ -25,8 +25,7 @@ def earlier_weights(source: str, tell: Callable[[str], None]) -> dict[str, Tenso
         TrainingError: it is none of these, or damaged.
     """
     if source == BASE:
-        tensors = load_safetensors(Library().base_path().read_bytes())
-        return {f"generator.{name}": weight for name, weight in trained_weights(tensors).items()}
+        return trained_weights(load_safetensors(Library().base_path().read_bytes()))
     path = Path(source)
     if path.is_file():
         state = checkpoint.load(path)

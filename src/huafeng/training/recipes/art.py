@@ -1,10 +1,11 @@
-"""The recipe `art`: one generator that paints in many styles, and their codes, learned together.
+"""The recipe `art`: one generator that paints in many styles; their codes and deltas, and an encoder for any other picture,
+learned together.
 
-    min over G, codes:  content + style + smoothness + w E[fool(D(G(x, s), s))]        min over D:  E[adversarial loss]
+    min over G, codes, E:  content + style + smoothness + w E[fool(D(G(x, s), s))]        min over D:  E[adversarial loss]
 
-The style loss asks for the Gram matrices (Gatys et al., CVPR 2016) of those works whose colours are nearest to the photo's.
-The discriminator is conditional (projection, Miyato & Koyama, ICLR 2018) and compares results with works of collections;
-a single work is too little for it. docs/recipes/art.md has the formulas.
+The style loss asks for the Gram matrices (Gatys et al., CVPR 2016) of those views of the works whose colours are nearest to
+the photo's. The discriminator is conditional (projection, Miyato & Koyama, ICLR 2018) and compares results with works of
+collections; a single work is too little for it. docs/recipes/art.md has the formulas.
 """
 
 from __future__ import annotations
@@ -18,19 +19,29 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from huafeng.library import Library
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
-from huafeng.training.data import to_batch
+from huafeng.training.data import Augment, Crops, to_batch
+from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
-from huafeng.training.painting import Target, painting_losses, window
+from huafeng.training.painting import Painter, Target, noise, painting_losses, window
 from huafeng.training.pictures import open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
-from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe
+from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe, export_painter
+from huafeng.training.transfer import BASE
+
+ANY = -1  # in place of a style's number: whatever the encoder sees
+VIEW_PX = 256
+WORK_PX = 512  # short side to which works are shrunk that the encoder sees
+USUAL = 96  # photos and views that show what is usual
+YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,26 @@ class WorksOptions:
     """Share of the sides that is cut off all around: frames, paper margins."""
     tint: Annotated[tuple[float, float, float], Between(0, 1)] | None = None
     """Take luminance only and give white this colour: for scans with colour casts."""
+    views: Annotated[int, Between(1)] = 1
+    """Into how many views each work is cut, squares of 256 px that cover it; 1: it is seen as a whole."""
     collection: bool = False
     """Many works of one manner: the discriminator compares with them, too."""
+
+
+@dataclass(frozen=True)
+class AnyOptions:
+    """Any picture as a style: the encoder, and the works with which it learns."""
+
+    works: dict[str, Annotated[float, Between(0)]]
+    """Folders or files with works, and how often they are drawn relative to each other."""
+    leave_out: tuple[str, ...] = ()
+    """Names of files that are not drawn: to measure later what the encoder makes of pictures that it never saw."""
+    share: Annotated[float, Between(0, 1)] = 0.5
+    """Share of the pictures of a batch that are painted through the encoder."""
+    reach: Annotated[tuple[float, float], Between(0.1, 1)] = (0.4, 0.8)
+    """Share of a work's short side that a view covers, least and most; at half of it strokes are as later in use."""
+    recolored: Annotated[float, Between(0, 1)] = 0.5
+    """Share of the views that are shown in other colours: turned hues, more or less saturation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +90,18 @@ class ArtOptions(PaintingOptions):
     """The styles by name."""
     nearest_works: Annotated[int, Between(1)] = 5
     """How many works, those with the colours nearest to the photo's, a result is asked to be like."""
+    any: AnyOptions | None = None
+    """Any picture as a style; null = no encoder."""
+    tune: bool = False
+    """Only codes and deltas learn, beginning at what the encoder sees in the works; the rest stays (wants `init: base`)."""
     styles_per_step: dict[str, Annotated[float, Between(0)]] = field(default_factory=dict)
     """How often a style is drawn, relative to 1 for the others."""
 
     def problems(self) -> Iterator[str]:
         """Faults that no single field can tell."""
         yield from super().problems()
+        if self.tune and (self.init != BASE or self.any is not None):
+            yield "tune wants init: base, and no `any`: there is nothing for an encoder to learn"
         if not self.styles:
             yield "styles is empty: name at least one"
         elif not any(self.styles_per_step.get(name, 1.0) for name in self.styles):
@@ -79,6 +114,10 @@ class ArtOptions(PaintingOptions):
         """The styles' cards."""
         return {name: spec.card for name, spec in self.styles.items()}
 
+    def painter(self) -> Painter:
+        """With an encoder, where any picture may be a style."""
+        return Painter(len(self.styles), encoder=self.any is not None or self.tune)
+
 
 class Art(PaintingRecipe):
     """See the module."""
@@ -87,32 +126,77 @@ class Art(PaintingRecipe):
 
     def __init__(self, options: ArtOptions, machine: Machine) -> None:
         super().__init__(options, machine)
+        usual = palette(self.photos.batch(0, USUAL, VIEW_PX))
         self.works = []
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
-            shown = tqdm(pictures, desc=name, leave=False, disable=None if machine.processes.first else True)
-            self.works.append(Works(pictures, self.target_of(shown), options.nearest_works))
+            cut = [view for picture in pictures for view in cut_views(picture, spec.views)]
+            shown = tqdm(cut, desc=name, leave=False, disable=None if machine.processes.first else True)
+            self.works.append(Works(cut, self.target_of(shown), options.nearest_works, usual))
         self.collections = torch.tensor([spec.collection for spec in options.styles.values()])
         self.frequencies = torch.tensor([options.styles_per_step.get(name, 1.0) for name in options.styles])
         self.targets = [works.target(range(len(works.pictures))) for works in self.works]
+        if options.tune:
+            self.begin_at_encoded_works()
+        self.any = None
+        if options.any is not None and self.painter.encoder is not None:
+            self.any = AnyWorks(options.any, options.data, options.seed, machine.tell)
+            self.data |= self.any.fingerprints
+            views = self.machine.batch(to_batch([self.any.view(n, VIEW_PX) for n in range(USUAL)]))
+            for encoder in (self.painter.encoder, self.average.module.encoder):
+                encoder.fit(views)  # type: ignore[union-attr]
+
+    def freeze(self) -> None:
+        """The generator and the encoder, where only codes and deltas are to learn."""
+        if self.options.tune:
+            self.painter.generator.requires_grad_(False)
+            self.painter.encoder.requires_grad_(False)  # type: ignore[union-attr]
+
+    @torch.no_grad()
+    def begin_at_encoded_works(self) -> None:
+        """Codes become what the encoder sees in the works."""
+        for painter in (self.painter, self.average.module):
+            assert painter.encoder is not None
+            for row, works in enumerate(self.works):
+                codes = [painter.encoder(self.machine.batch(to_batch([view]))) for view in works.pictures]
+                painter.codes[row] = torch.cat(codes).mean(0)
+
+    def export(self, folder: Path) -> list[Path]:
+        """The base generator, unless it was not to learn, and a style file for each style."""
+        base = Library().base_path().read_bytes() if self.options.tune else None
+        return export_painter(self.average.module, self.options.cards(), folder, base)
 
     def step(self, clock: Clock) -> Report:
         """One step of the generator, then one of the discriminator."""
         styles = torch.multinomial(self.frequencies, clock.batch, replacement=True, generator=clock.numbers("styles"))
-        judged = self.collections[styles] & self.adversary.plays(clock)
+        if self.any is not None:
+            styles[torch.rand(clock.batch, generator=clock.numbers("any")) < self.any.options.share] = ANY
+        judged = self.collections[styles] & (styles != ANY) & self.adversary.plays(clock)
         mine = clock.mine
         style, rows = styles[mine], torch.arange(clock.batch)[mine][judged[mine]]
         local = rows - mine.start
 
         # Generator phase: min content + style + smoothness + w fool(D(G(x, s), s))
         photo = self.photo_batch(clock)
+        at = style.clamp_min(0).to(photo.device)
+        code, delta = self.painter.codes[at], self.painter.deltas[at]
+        anything = (style == ANY).nonzero()[:, 0]
+        if len(anything):
+            assert self.any is not None and self.painter.encoder is not None
+            first = clock.images + mine.start
+            views = self.machine.batch(to_batch([self.any.view(first + int(i), VIEW_PX) for i in anything]))
+            kept = (torch.rand(clock.batch, HIDDEN, generator=clock.numbers("dropout")) >= DROPPED)[mine][anything]
+            with self.machine.autocast():
+                code = code.index_copy(0, anything.to(at.device), self.painter.encoder(views, kept.to(at.device)))
+            delta = delta * (style != ANY).to(delta)[:, None]
         with self.machine.autocast():
-            made = self.seen_through(photo, style.to(photo.device))
+            made = self.seen_through(photo, code, delta, noise(clock, photo))
         made, photo = window(clock, made, photo)
-        chosen = [self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
-        target = stacked([self.works[s].target(c) for s, c in zip(style.tolist(), chosen, strict=True)])
-        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, target)
+        chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
+        seen = self.target_of_batch(views) if len(anything) else []
+        targets = [self.works[s].target(c) if s != ANY else seen.pop(0) for s, c in zip(style.tolist(), chosen, strict=True)]
+        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, stacked(targets))
         shown = None
         if judged.any():
             real = [self.work_crop(clock, int(row), int(styles[row]), chosen[i]) for row, i in zip(rows, local, strict=True)]
@@ -135,13 +219,55 @@ class Art(PaintingRecipe):
         return crop[:, ::-1].copy() if draw.random() < 0.5 else crop
 
 
+class AnyWorks:
+    """An endless stream of views of works, each a style of its own."""
+
+    def __init__(self, options: AnyOptions, data: Path, seed: int, tell: Callable[[str], None]) -> None:
+        self.options, self.seed = options, seed
+        augment = Augment(reach=options.reach)
+        sources = {name: open_pictures(data / name, tell) for name in options.works}
+        for name, source in sources.items():
+            kept = [i for i, file in enumerate(source.names) if file not in options.leave_out]
+            sources[name] = source.subset(kept)
+        self.fingerprints = {f"any/{name}": source.fingerprint for name, source in sources.items()}
+        self.streams = [Crops(source, seed, f"any/{name}", augment, WORK_PX) for name, source in sources.items()]
+        shares = np.array(list(options.works.values()))
+        self.until = np.cumsum(shares / shares.sum())
+
+    def view(self, n: int, side_px: int) -> U8:
+        """View n, uint8 [S, S, 3]; a pure function."""
+        draws = numbers(self.seed, "any", n).random(5)
+        stream = self.streams[min(int(np.searchsorted(self.until, draws[0])), len(self.streams) - 1)]
+        view = stream.sample(n, side_px)
+        return recolored(view, draws[2:]) if draws[1] < self.options.recolored else view
+
+
+def recolored(picture: U8, draws: NDArray[np.float64]) -> U8:
+    """uint8 [H, W, 3] in other colours: hues turned by any angle, saturation times 0.4 to 1.4, contrast times 0.8 to 1.2.
+
+    draws: three numbers in 0..1. Luminance keeps its place: strokes stay what they are.
+    """
+    angle, saturation, contrast = 2 * math.pi * draws[0], 0.4 + draws[1], 0.8 + 0.4 * draws[2]
+    c, s = saturation * math.cos(angle), saturation * math.sin(angle)
+    turned = np.linalg.inv(YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ YIQ
+    x = (picture.astype(np.float32) - 127.5) @ (contrast * turned).T.astype(np.float32) + 127.5
+    return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
+
+
 class Works:
-    """One style's works, and what they ask for.
+    """One style's views of its works, and what they ask for.
 
     One mean over a whole collection would ask every picture for every colour that the painter ever used, in blotches.
+
+    Args:
+        pictures: the views, uint8 [H, W, 3].
+        targets: theirs, of one row each.
+        nearest: how many of them a photo is asked to be like.
+        usual: palettes [N, D] of some photos. A view is near to a photo when it is nearer than to most photos; else those
+            with a little of every colour would be near to all, and the others to none.
     """
 
-    def __init__(self, pictures: list[U8], targets: list[Target], nearest: int) -> None:
+    def __init__(self, pictures: list[U8], targets: list[Target], nearest: int, usual: Tensor) -> None:
         self.pictures, self.count = pictures, min(nearest, len(pictures))
         half = Target(
             {k: torch.cat([t.grams[k].to(torch.bfloat16) for t in targets]) for k in targets[0].grams},
@@ -149,10 +275,11 @@ class Works:
         )
         self.all = half
         self.palettes = torch.cat([palette(to_batch([picture])) for picture in pictures])
+        self.usual = torch.cdist(self.palettes, usual).square().mean(1)
 
     def nearest(self, photo: Tensor) -> list[int]:
-        """Photo [3, H, W] -> numbers of the works with the nearest colours, nearest first."""
-        distance = (self.palettes - palette(photo[None]).cpu()).square().sum(1)
+        """Photo [3, H, W] -> numbers of the views with the nearest colours, nearest first."""
+        distance = (self.palettes - palette(photo[None]).cpu()).square().sum(1) - self.usual
         return distance.topk(self.count, largest=False).indices.tolist()
 
     def target(self, chosen: Sequence[int]) -> Target:
@@ -190,6 +317,21 @@ def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> 
         picture = picture[dy : picture.shape[0] - dy, dx : picture.shape[1] - dx]
         pictures.append(ink_tone(picture, spec.tint) if spec.tint else picture)
     return pictures, found.fingerprint
+
+
+def cut_views(picture: U8, count: int) -> list[U8]:
+    """About `count` squares of VIEW_PX that cover a picture uint8 [H, W, 3] evenly; the picture itself where it is 1."""
+    height, width = picture.shape[:2]
+    if count == 1 or min(height, width) < VIEW_PX:
+        return [picture]
+    rows = max(1, round((count * height / width) ** 0.5))
+    tops, lefts = spread(height - VIEW_PX, rows), spread(width - VIEW_PX, -(-count // rows))
+    return [picture[y : y + VIEW_PX, x : x + VIEW_PX] for y in tops for x in lefts]
+
+
+def spread(most: int, count: int) -> list[int]:
+    """`count` whole numbers evenly from 0 to `most`; a single one lies in the middle."""
+    return [round(most * i / (count - 1)) for i in range(count)] if count > 1 else [most // 2]
 
 
 def ink_tone(picture: U8, tint: tuple[float, float, float]) -> U8:

@@ -17,7 +17,7 @@ import torch
 from huafeng.training.adversary import Shown
 from huafeng.training.data import Augment, Crops
 from huafeng.training.options import Between
-from huafeng.training.painting import painting_losses, window
+from huafeng.training.painting import noise, painting_losses, window
 from huafeng.training.pictures import open_pictures
 from huafeng.training.recipe import Clock, Machine, Report
 from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe
@@ -67,11 +67,12 @@ class FastStyle(PaintingRecipe):
         count = mine.stop - mine.start
         rows = torch.arange(clock.batch)[mine]
         style = torch.zeros(count, dtype=torch.long, device=self.machine.device)
+        painter = self.painter
 
         # Generator phase: min content + style + smoothness + w fool(D(G(x)))
         photo = self.photo_batch(clock)
         with self.machine.autocast():
-            made = self.seen_through(photo, style)
+            made = self.seen_through(photo, painter.codes[style], painter.deltas[style], noise(clock, photo))
         made, photo = window(clock, made, photo)
         losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, self.targets[0])
         shown = None

@@ -96,6 +96,10 @@ class PaintingOptions(RunOptions, ABC):
     def cards(self) -> dict[str, CardOptions]:
         """The run's styles: name and card, in the order of their codes."""
 
+    def painter(self) -> Painter:
+        """The networks whose averaged weights are the result, untrained."""
+        return Painter(len(self.cards()))
+
     @property
     def largest_crop_px(self) -> int:
         """Side of the largest crop of all stages."""
@@ -123,11 +127,12 @@ class PaintingRecipe(Recipe):
         chosen = random.Random(1).sample(range(len(held_out)), min(SAMPLES, len(held_out)))
         self.held_out = [square(held_out.read(i, PHOTO_PX), SAMPLE_PX) for i in chosen]
 
-        self.painter = machine.place(Painter(len(self.styles)))
+        self.painter = machine.place(options.painter())
         if options.init:
             initialise(self.painter, options.init, machine.tell)
+        self.freeze()
         self.average = Average(self.painter, options.ema)
-        self.seen_through = machine.compiled(self.painter)
+        self.seen_through = machine.compiled(self.painter.generator)
         self.learner = Learner([self.painter], options.generator)
         discriminator = Discriminator(len(self.styles), spectral_norm=options.adversarial.spectral_norm)
         self.adversary = Adversary(discriminator, options.adversarial, machine)
@@ -138,6 +143,9 @@ class PaintingRecipe(Recipe):
             "discriminator": self.adversary.discriminator,
             "discriminator_optimizer": self.adversary.learner.optimizer,
         }
+
+    def freeze(self) -> None:
+        """Keep what is not to learn from learning; nothing, here."""
 
     def photo_batch(self, clock: Clock) -> Tensor:
         """This process's photos of the step [B, 3, S, S], with the margin around."""
@@ -205,13 +213,17 @@ class PaintingRecipe(Recipe):
 
     def target_of(self, pictures: Iterable[U8]) -> list[Target]:
         """What each of some works asks for, a target of one row each."""
-        found = []
-        for picture in pictures:
-            with torch.no_grad():
-                layers = self.features(self.machine.batch(to_batch([picture])))
-            grams = {k: gram(layers[k]) for k in self.features.style_layers}
-            found.append(Target(grams, {k: channel_statistics(layers[k]) for k in self.features.style_layers}))
-        return found
+        return [target for picture in pictures for target in self.target_of_batch(self.machine.batch(to_batch([picture])))]
+
+    @torch.no_grad()
+    def target_of_batch(self, pictures: Tensor) -> list[Target]:
+        """The same for pictures [B, 3, H, W] in 0..1 of one size."""
+        layers = self.features(pictures)
+        grams = {k: gram(layers[k]).split(1) for k in self.features.style_layers}
+        statistics = {k: channel_statistics(layers[k]).split(1) for k in self.features.style_layers}
+        return [
+            Target({k: g[i] for k, g in grams.items()}, {k: s[i] for k, s in statistics.items()}) for i in range(len(pictures))
+        ]
 
     def _held_out_batch(self) -> Tensor:
         return self.machine.batch(to_batch(self.held_out))
@@ -226,8 +238,8 @@ def square(picture: U8, side: int) -> U8:
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def export_painter(painter: Painter, cards: dict[str, CardOptions], folder: Path) -> list[Path]:
-    """The base generator and a style file for each style; gives their paths."""
+def export_painter(painter: Painter, cards: dict[str, CardOptions], folder: Path, base: bytes | None = None) -> list[Path]:
+    """The base generator, unless it is one that exists, and a style file for each style; gives their paths."""
     today = datetime.date.today().isoformat()
-    codes = dict(zip(cards, painter.codes.detach().float().cpu(), strict=True))
-    return export_styles(painter.generator, codes, [vars(card) | {"date": today} for card in cards.values()], folder)
+    dated = [vars(card) | {"date": today} for card in cards.values()]
+    return export_styles(painter.generator, painter.encoder, painter.arts(cards), dated, folder, base)

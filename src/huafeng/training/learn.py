@@ -1,0 +1,132 @@
+"""`huafeng learn`: a code and a delta for one style, on the built-in base generator, which stays as it is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from huafeng.errors import OutputError, TrainingError
+from huafeng.files import check_output, write_whole
+from huafeng.library import BUILT_IN, Library, user_folder
+from huafeng.style import SUFFIX, check_name, name_of
+from huafeng.training import train
+from huafeng.training.adversary import AdversarialOptions
+from huafeng.training.data import Augment
+from huafeng.training.learner import LearnerOptions
+from huafeng.training.painting import LossWeights
+from huafeng.training.pictures import open_pictures
+from huafeng.training.recipes.art import ArtOptions, WorksOptions
+from huafeng.training.recipes.painting import CardOptions
+from huafeng.training.transfer import BASE
+
+MOST_STEPS = 100_000  # minutes end it before
+MOST_VIEWS = 200  # of all works together
+ONE_WORK_VIEWS = 24
+SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be learned.
+
+    Args:
+        source: a picture, or a folder of pictures of one manner.
+        name: the style's name.
+        photos: a folder of photos to practise on; None: some that come with scikit-image.
+        minutes: how long to practise.
+        features: feature network, as in recipes.
+        title_en, title_zh, author, licence, provenance: for the card.
+    """
+
+    source: Path
+    name: str
+    photos: Path | None = None
+    minutes: float = 3.0
+    features: str = "features-v1"
+    title_en: str = ""
+    title_zh: str = ""
+    author: str = "unknown"
+    licence: str = "unknown"
+    provenance: str = "unknown"
+
+
+def learn(lesson: Lesson, out: Path | None, *, force: bool, tell: Callable[[str], None]) -> Path:
+    """Learn the style and write its file: `out`, by default NAME.style among the user's own styles.
+
+    Raises:
+        StyleError: the name cannot be a style's.   DataError, PhotoError: the pictures cannot be used.
+        OutputError: the file exists and `force` is not set, it cannot be written, or a built-in style has that name.
+    """
+    check_name(lesson.name)
+    path = out or user_folder() / f"{lesson.name}{SUFFIX}"
+    if path.suffix != SUFFIX:
+        raise OutputError(f"{path} is no name for a style file: end it in {SUFFIX}.")
+    if out is None and lesson.name in Library([BUILT_IN]).names():
+        raise OutputError(f"{lesson.name!r} is a built-in style: give yours another name.")
+    check_output(path, force)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = train.Plan(
+            options(lesson, tell), Path(folder) / "run", resumed=False, device=train.chosen_device("auto"), steps_given=False
+        )
+        made = train.train(plan, minutes=lesson.minutes, on_collapse="warn", tell=_quiet)
+        write_whole(path, made[0].read_bytes(), force=force)
+    tell(f"Use it: huafeng apply {lesson.name if out is None else path} PHOTO")
+    return path
+
+
+def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
+    """The recipe for a lesson: `art`, with codes and deltas alone to learn.
+
+    Raises:
+        DataError: there are no pictures.   PhotoError: there is one, and it is damaged.
+    """
+    pictures = open_pictures(lesson.source, tell)
+    count = len(pictures)
+    if count == 1:
+        pictures.read_exactly(0)  # a damaged one says why
+    works = WorksOptions(
+        works=lesson.source.absolute(),
+        views=ONE_WORK_VIEWS if count == 1 else max(1, min(ONE_WORK_VIEWS, MOST_VIEWS // count)),
+        card=CardOptions(
+            title_en=lesson.title_en or lesson.name,
+            title_zh=lesson.title_zh,
+            author=lesson.author,
+            licence=lesson.licence,
+            trained_on=f"{count} picture{'s' if count > 1 else ''}: {name_of(lesson.source)}",
+            provenance=lesson.provenance,
+        ),
+    )
+    return ArtOptions(
+        photos=(lesson.photos.absolute(),) if lesson.photos else sample_photos(),
+        hold_out_every=20 if lesson.photos else len(SAMPLES),
+        augment=Augment(reach=(0.35, 1.0), color=0.3),
+        features=lesson.features,
+        styles={lesson.name: works},
+        init=BASE,
+        tune=True,
+        steps=MOST_STEPS,
+        ema=0.98,
+        losses=LossWeights(content=1.3, grid=0.3),
+        generator=LearnerOptions(learning_rate=0.01, warmup_steps=20, final=0.05),
+        adversarial=AdversarialOptions(weight=0.0),
+        checkpoint_minutes=60.0,
+    )
+
+
+def sample_photos() -> tuple[Path, ...]:
+    """Some photos that come with scikit-image.
+
+    Raises:
+        TrainingError: it is not installed.
+    """
+    try:
+        import skimage.data
+    except ImportError as error:
+        raise TrainingError("Give a folder of photos to practise on (--photos DIR), or pip install scikit-image.") from error
+    return tuple(Path(skimage.data.__file__).with_name(name) for name in SAMPLES)
+
+
+def _quiet(text: str) -> None:
+    """What a run says of its folder and its weights does not concern who learns a style; the pictures have been told of."""

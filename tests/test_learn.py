@@ -1,0 +1,176 @@
+"""`huafeng learn`: a style of one's own, from a picture or a folder of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+from PIL import Image
+
+from huafeng import Edit, Library, Photo, Style, Stylizer, parse_styles
+from huafeng.errors import DataError, TrainingError
+from huafeng.library import BUILT_IN
+from huafeng.pixels import U8, resize
+from huafeng.training import learn
+from huafeng.training.learn import MOST_VIEWS, ONE_WORK_VIEWS, Lesson, options
+from huafeng.training.recipes import art
+
+QUICK = ("--minutes", "0.05")
+
+
+@pytest.fixture
+def works(tmp_path: Path, coffee: U8, chelsea: U8, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two pictures."""
+    folder = tmp_path / "works"
+    folder.mkdir()
+    Image.fromarray(resize(coffee, 300, 200)).save(folder / "cup.png")
+    Image.fromarray(resize(chelsea, 150, 100)).save(folder / "cat.jpg")
+
+    monkeypatch.setattr(art, "USUAL", 4)
+    return folder
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lessons of small crops, as their number of steps is at least 25."""
+    monkeypatch.setattr(learn, "options", lambda lesson, tell: replace(options(lesson, tell), crop_px=64, batch=1))
+
+
+def test_a_folder_becomes_a_style(huafeng: Run, works: Path, styles_folder: Path, astronaut: U8) -> None:
+    card = (
+        "--title",
+        "My Cups",
+        "--title-zh",
+        "杯",
+        "--author",
+        "A. Nobody",
+        "--licence",
+        "CC0-1.0",
+        "--provenance",
+        "own photos",
+    )
+    before = sorted(Path().iterdir())
+    ran = huafeng("learn", str(works), "--kind", "art", "--as", "cups", *card, *QUICK)
+    assert ran.code == 0, ran.err
+    path = styles_folder / "cups.style"
+    assert ran.out == f"{path}\n"
+    assert "Use it: huafeng apply cups PHOTO" in ran.err
+    assert "Traceback" not in ran.err
+    assert sorted(Path().iterdir()) == before  # nothing is left beside it
+    style = Style.load(path)
+    assert (style.name, style.kind, set(style.tensors)) == ("cups", "art", {"code", "delta"})
+    found = style.card
+    assert (found.title_en, found.title_zh, found.author) == ("My Cups", "杯", "A. Nobody")
+    assert (found.licence, found.provenance, found.trained_on) == ("CC0-1.0", "own photos", "2 pictures: works")
+    assert found.base_sha256 == Library([BUILT_IN]).base_sha256()
+    assert style.thumbnail is not None
+    assert path.stat().st_size < 200_000
+
+    photo = Photo.from_array(resize(astronaut, 120, 90))
+    stylizer = Stylizer(threads=1)
+    learned = stylizer.apply(photo, Edit(parse_styles("cups"))).pixels.astype(int)
+    at_once = stylizer.apply(photo, Edit(parse_styles(f"{works}/"))).pixels
+    assert np.abs(learned - photo.pixels).mean() > 2
+    assert (learned != at_once).any()
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_one_picture_photos_of_ones_own_and_a_file(huafeng: Run, works: Path, tmp_path: Path, rocket: U8) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(2):
+        Image.fromarray(resize(rocket, 200 + 20 * i, 160)).save(tmp_path / "photos" / f"{i}.png")
+    out = tmp_path / "new" / "mine.style"
+    arguments = (str(works / "cup.png"), "--as", "cup", "--photos", str(tmp_path / "photos"), "-o", str(out), *QUICK)
+    ran = huafeng("learn", *arguments)
+    assert ran.code == 0, ran.err
+    assert f"Use it: huafeng apply {out} PHOTO" in ran.err
+    style = Style.load(out)
+    assert (style.name, style.card.title_en, style.card.trained_on) == ("cup", "cup", "1 picture: cup")
+    assert style.card.author == style.card.licence == "unknown"
+
+    first = out.read_bytes()
+    again = huafeng("learn", *arguments)
+    assert (again.code, out.read_bytes() == first) == (2, True)
+    assert f"{out} exists already: choose another name, or allow it to be replaced (--force)." in again.err
+    forced = huafeng("learn", *arguments, "--force", "--author", "Me")
+    assert forced.code == 0, forced.err
+    assert Style.load(out).card.author == "Me"
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_damaged_picture_among_good_ones_is_named_and_passed_over(huafeng: Run, works: Path, styles_folder: Path) -> None:
+    (works / "cut.jpg").write_bytes((works / "cat.jpg").read_bytes()[:700])
+    (works / "text.png").write_text("no picture")
+    (works / "notes.txt").write_text("not even that")
+    ran = huafeng("learn", str(works), "--as", "cups", *QUICK)
+    assert ran.code == 0, ran.err
+    assert "1 of 4 pictures cannot be read and is left out: text.png." in ran.err  # cut.jpg has a sound header
+    assert Style.load(styles_folder / "cups.style").kind == "art"
+
+
+def test_mistakes(huafeng: Run, works: Path, styles_folder: Path) -> None:
+    (works / "empty").mkdir()
+    (works / "cut").mkdir()
+    (works / "cut" / "cut.jpg").write_bytes((works / "cat.jpg").read_bytes()[:700])
+    cup = str(works / "cup.png")
+    for arguments, told in (
+        ((str(works / "gone.jpg"), "--as", "x"), "gone.jpg"),
+        ((str(works / "empty"), "--as", "x"), "has no pictures in it"),
+        ((str(works / "cut"), "--as", "x"), "cut.jpg is cut off or damaged"),
+        ((str(works / "cut" / "cut.jpg"), "--as", "x"), "cut.jpg is cut off or damaged"),
+        ((cup, "--as", "My Style"), "'My Style' is not a style name"),
+        ((cup, "--as", "x", "-o", "x.png"), "x.png is no name for a style file: end it in .style."),
+        ((cup, "--as", "dark"), "dark.style exists already: choose another name"),
+        ((cup, "--as", "monet"), "'monet' is a built-in style: give yours another name."),
+        ((cup, "--as", "x", "-o", str(works / "cup.png" / "x.style")), "cup.png is not a folder"),
+        ((cup, "--as", "x", "--photos", str(works / "gone")), "gone"),
+        ((cup, "--as", "x", "--photos", str(works / "empty")), "has no pictures in it"),
+        ((cup, "--as", "x", "--features", "nothing.pth"), "nothing.pth"),
+        ((cup, "--as", "x", "--kind", "look"), "look"),
+        ((cup, "--as", "x", "--minutes", "0"), "--minutes"),
+        ((cup,), "--as"),
+    ):
+        ran = huafeng("learn", *arguments, *(() if "--minutes" in arguments else QUICK))
+        assert (ran.code, ran.out, "Traceback" in ran.err) == (2, "", False), (arguments, ran.err)
+        last = ran.err.splitlines()[-1]
+        assert last.startswith("Error: "), (arguments, ran.err)
+        assert told in last, (arguments, ran.err)
+    assert sorted(path.name for path in styles_folder.iterdir()) == ["dark.style", "negative.style"]
+    assert list(Path().iterdir()) == []
+
+
+def test_a_lesson_cuts_few_works_into_many_views_and_many_into_few(tmp_path: Path) -> None:
+    views = {}
+    for count in (1, 2, 20, 400):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for i in range(count):
+            Image.new("RGB", (4, 4)).save(folder / f"{i}.png")
+        made = options(Lesson(folder, "x"), lambda text: None)
+        assert (made.tune, made.init, made.any) == (True, "base", None)
+        views[count] = made.styles["x"].views
+    assert views == {1: ONE_WORK_VIEWS, 2: ONE_WORK_VIEWS, 20: MOST_VIEWS // 20, 400: 1}
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="has no pictures in it"):
+        options(Lesson(tmp_path / "none", "x"), lambda text: None)
+
+
+def test_without_sample_photos_a_folder_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(path.is_file() for path in learn.sample_photos())
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    with pytest.raises(TrainingError, match=r"--photos DIR"):
+        learn.sample_photos()
+
+
+def test_without_torch_the_extra_is_named(works: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from huafeng import cli; sys.exit(cli.run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "learn", str(works), "--as", "x"]
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr == 'Error: Learning needs torch: pip install "huafeng[train]".\n'
