@@ -1,6 +1,6 @@
 """Quality of the art styles on a fixed list of photos that no training used: the table in docs/quality.md.
 
-    python benchmarks/quality.py DATA [--recipe recipes/art.yaml] [--styles FOLDER] [--features FILE] [--limit N] [--cards] [--page]
+    python benchmarks/quality.py DATA [--recipe FILE] [--styles FOLDER] [--features FILE] [--limit N] [--cards] [--page]
 
 DATA is the folder of photos and works that the recipe's paths start from. The photos are those that the recipe holds out,
 every twentieth of each folder; the works are prepared as the recipe says. Figures go to out/quality (JSON and HTML).

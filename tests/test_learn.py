@@ -25,20 +25,15 @@ QUICK = ("--minutes", "0.05")
 
 @pytest.fixture
 def works(tmp_path: Path, coffee: U8, chelsea: U8, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of two pictures."""
+    """A folder of two pictures; lessons of small crops, as their number of steps is at least 25."""
     folder = tmp_path / "works"
     folder.mkdir()
     Image.fromarray(resize(coffee, 300, 200)).save(folder / "cup.png")
     Image.fromarray(resize(chelsea, 150, 100)).save(folder / "cat.jpg")
 
     monkeypatch.setattr(art, "USUAL", 4)
+    monkeypatch.setattr(learn, "options", lambda lesson, tell: replace(options(lesson, tell), crop_px=96, batch=2))
     return folder
-
-
-@pytest.fixture
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lessons of small crops, as their number of steps is at least 25."""
-    monkeypatch.setattr(learn, "options", lambda lesson, tell: replace(options(lesson, tell), crop_px=64, batch=1))
 
 
 def test_a_folder_becomes_a_style(huafeng: Run, works: Path, styles_folder: Path, astronaut: U8) -> None:
@@ -79,7 +74,6 @@ def test_a_folder_becomes_a_style(huafeng: Run, works: Path, styles_folder: Path
     assert (learned != at_once).any()
 
 
-@pytest.mark.usefixtures("small_steps")
 def test_one_picture_photos_of_ones_own_and_a_file(huafeng: Run, works: Path, tmp_path: Path, rocket: U8) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(2):
@@ -102,7 +96,6 @@ def test_one_picture_photos_of_ones_own_and_a_file(huafeng: Run, works: Path, tm
     assert Style.load(out).card.author == "Me"
 
 
-@pytest.mark.usefixtures("small_steps")
 def test_a_damaged_picture_among_good_ones_is_named_and_passed_over(huafeng: Run, works: Path, styles_folder: Path) -> None:
     (works / "cut.jpg").write_bytes((works / "cat.jpg").read_bytes()[:700])
     (works / "text.png").write_text("no picture")
