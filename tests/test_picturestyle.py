@@ -12,7 +12,7 @@ import safetensors.numpy
 from conftest import Run
 from PIL import Image
 
-from huafeng import Library, Style
+from huafeng import Library, Style, picturestyle
 from huafeng.art import Generator
 from huafeng.errors import PhotoError, StyleError, StyleNotFound
 from huafeng.library import BASE_FILE, BUILT_IN
@@ -167,3 +167,16 @@ def test_mistakes_with_pictures_on_the_command_line(huafeng: Run, album: Path, r
     shown = huafeng("styles", str(album / "cup.jpg"))
     assert shown.code == 0, shown.err
     assert "read off 1 picture by the style encoder" in shown.out
+
+
+def test_a_folder_is_read_once_for_all_photos(huafeng: Run, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path, base: Path) -> Style:
+        read.append(path)
+        return picturestyle.read_pictures(path, base)
+
+    monkeypatch.setattr("huafeng.library.read_pictures", counted)
+    ran = huafeng("apply", f"{album}/works/", album / "cup.jpg", album / "cat.png", "-o", album / "out")
+    assert ran.code == 0, ran
+    assert read == [album / "works"]

@@ -50,6 +50,10 @@ def views(picture: U8) -> Iterator[U8]:
 
 
 def _starts(length: int) -> list[int]:
-    """Where views begin along an axis: as few as cover it, evenly spread."""
-    count = -(-length // VIEW_PX)
-    return [round(i * (length - VIEW_PX) / max(count - 1, 1)) for i in range(count)]
+    """Where views begin along an axis: as few as cover it."""
+    return spread(length - VIEW_PX, -(-length // VIEW_PX))
+
+
+def spread(most: int, count: int) -> list[int]:
+    """`count` whole numbers evenly from 0 to `most`; a single one lies in the middle."""
+    return [round(most * i / (count - 1)) for i in range(count)] if count > 1 else [most // 2]

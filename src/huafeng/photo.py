@@ -23,6 +23,16 @@ WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 READ = (*WRITTEN, ".heic", ".heif")
 
 
+def pictures_in_folder(folder: Path) -> list[Path]:
+    """The files right in a folder that are pictures by their suffix, sorted; hidden ones left out.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    names = sorted(folder.iterdir())
+    return [path for path in names if path.suffix.lower() in READ and not path.name.startswith(".") and path.is_file()]
+
+
 @dataclass(frozen=True, eq=False)
 class Photo:
     """A photo in memory.

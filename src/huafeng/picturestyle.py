@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from huafeng.errors import PhotoError, StyleError
-from huafeng.photo import READ, Photo
+from huafeng.photo import Photo, pictures_in_folder
 from huafeng.pixels import U8
 from huafeng.style import Card, Style, name_of, title_of
 
@@ -42,7 +42,7 @@ def pictures_in(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     try:
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in READ and not p.name.startswith(".") and p.is_file())
+        found = pictures_in_folder(path)
     except OSError as error:
         raise StyleError(f"The folder {path} cannot be read ({error.strerror}).") from error
     if not found:

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from huafeng.edit import Edit
+    from huafeng.library import Library
 
 _STYLE_FIRST = "The style comes first: huafeng apply STYLE PHOTO..."
 
@@ -124,6 +125,7 @@ def apply(
     from huafeng.cli.batch import Batch, Order
     from huafeng.cli.plan import is_photo, is_there, plan
     from huafeng.errors import PhotoError
+    from huafeng.library import Library
 
     if edit is not None and not is_there(Path(style)):
         raise PhotoError(f"There is no file {style}; with --edit all arguments are photos, as the edit has the style.")
@@ -131,7 +133,8 @@ def apply(
     typed = photos or []
     wanted = _edit(style, edit, changes, mask, box, feather)
     suffix = None if format is None else f".{format.value}"
-    names = _names(wanted)
+    library = Library()  # one for all: a style that is read off pictures is read once
+    names = _names(wanted, library)
     try:
         planned = plan([style, *typed] if edit else typed, names, out, suffix)
     except PhotoError as error:
@@ -144,16 +147,14 @@ def apply(
         force=force,
         save_edit=save_edit,
     )
-    raise typer.Exit(Batch(order, planned, jobs).run())
+    raise typer.Exit(Batch(order, planned, jobs, library).run())
 
 
-def _names(edit: Edit) -> str:
+def _names(edit: Edit, library: Library) -> str:
     """The names of the edit's styles as they stand in a result's name; every style is found and read on the way."""
     from huafeng.cli.plan import is_folder, is_photo
     from huafeng.errors import StyleError, UserError
-    from huafeng.library import Library
 
-    library = Library()
     names: list[str] = []
     problems: list[str] = []
     for entry in edit.styles:

@@ -17,6 +17,7 @@ from huafeng.cli.plan import Job
 from huafeng.cli.report import console, reason
 from huafeng.edit import Edit
 from huafeng.files import check_output, write_whole
+from huafeng.library import Library
 from huafeng.photo import EncodeOptions, Photo
 from huafeng.pixels import U8
 from huafeng.region import MaskResized
@@ -46,10 +47,10 @@ class Batch:
     and writing a photo takes one core, so this is faster than all cores on one photo.
     """
 
-    def __init__(self, order: Order, jobs: Sequence[Job], at_once: int | None) -> None:
+    def __init__(self, order: Order, jobs: Sequence[Job], at_once: int | None, library: Library) -> None:
         self.order, self.jobs = order, jobs
         self.at_once = min(len(jobs), at_once or min(cores(), MOST_JOBS))
-        self.stylizer = Stylizer(threads=max(1, cores() // self.at_once))
+        self.stylizer = Stylizer(library, threads=max(1, cores() // self.at_once))
         self._large = threading.Lock()
         self._stop = threading.Event()
 

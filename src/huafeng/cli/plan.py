@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from huafeng.errors import OutputError, PhotoError
-from huafeng.photo import READ, WRITTEN
+from huafeng.photo import READ, WRITTEN, pictures_in_folder
 
 
 class Job(NamedTuple):
@@ -103,10 +103,9 @@ def _named(result: Path, suffix: str | None) -> Path:
 
 def _pictures(folder: Path) -> list[Path]:
     try:
-        names = sorted(folder.iterdir())
+        found = pictures_in_folder(folder)
     except OSError as error:
         raise PhotoError(f"The folder {folder} cannot be read ({error.strerror}).") from error
-    found = [path for path in names if path.suffix.lower() in READ and not path.name.startswith(".") and path.is_file()]
     if not found:
         raise PhotoError(f"The folder {folder} has no pictures in it ({_listed(READ)}).")
     return found

@@ -18,11 +18,11 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from huafeng.art import NOISE_PLANES
+from huafeng.art import NOISE_PLANES, NORM_EPSILON
 from huafeng.pixels import Array
 from huafeng.training.encoder import FARTHEST, Encoder
 from huafeng.training.graph import GraphWriter
-from huafeng.training.network import IMPULSE, NORM_EPSILON, Conv, Generator, GeneratorShape, conv_layers, upsampling_kernel
+from huafeng.training.network import IMPULSE, Conv, Generator, GeneratorShape, conv_layers, upsampling_kernel
 
 
 class GeneratorWriter(GraphWriter):

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.art import NOISE_PLANES
+from huafeng.art import COLOR, NOISE_PLANES, NORM_EPSILON
 
 # One axis of "upsample twice bilinearly, then convolve with 3 taps", written as two 3-tap filters on the small grid:
 # row p of PHASE[p] says how much of each small-grid neighbour (-1, 0, +1) tap t of the large grid sees.
@@ -32,9 +32,7 @@ PHASE = torch.tensor(
 
 M = TypeVar("M", bound=nn.Module)
 
-NORM_EPSILON = 1e-3
 
-COLOR = 9  # numbers of the colour matrix
 IMPULSE = torch.zeros(3, 1, 3, 3)
 IMPULSE[:, :, 1, 1] = 1
 

@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
 from huafeng.library import Library
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
@@ -38,8 +39,6 @@ from huafeng.training.recipes.painting import CardOptions, PaintingOptions, Pain
 from huafeng.training.transfer import BASE
 
 ANY = -1  # in place of a style's number: whatever the encoder sees
-VIEW_PX = 256
-WORK_PX = 512  # short side to which works are shrunk that the encoder sees
 USUAL = 96  # photos and views that show what is usual
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
@@ -230,7 +229,7 @@ class AnyWorks:
             kept = [i for i, file in enumerate(source.names) if file not in options.leave_out]
             sources[name] = source.subset(kept)
         self.fingerprints = {f"any/{name}": source.fingerprint for name, source in sources.items()}
-        self.streams = [Crops(source, seed, f"any/{name}", augment, WORK_PX) for name, source in sources.items()]
+        self.streams = [Crops(source, seed, f"any/{name}", augment, SHORT_SIDE_PX) for name, source in sources.items()]
         shares = np.array(list(options.works.values()))
         self.until = np.cumsum(shares / shares.sum())
 
@@ -327,11 +326,6 @@ def cut_views(picture: U8, count: int) -> list[U8]:
     rows = max(1, round((count * height / width) ** 0.5))
     tops, lefts = spread(height - VIEW_PX, rows), spread(width - VIEW_PX, -(-count // rows))
     return [picture[y : y + VIEW_PX, x : x + VIEW_PX] for y in tops for x in lefts]
-
-
-def spread(most: int, count: int) -> list[int]:
-    """`count` whole numbers evenly from 0 to `most`; a single one lies in the middle."""
-    return [round(most * i / (count - 1)) for i in range(count)] if count > 1 else [most // 2]
 
 
 def ink_tone(picture: U8, tint: tuple[float, float, float]) -> U8:
