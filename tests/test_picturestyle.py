@@ -177,6 +177,6 @@ def test_a_folder_is_read_once_for_all_photos(huafeng: Run, album: Path, monkeyp
         return picturestyle.read_pictures(path, base)
 
     monkeypatch.setattr("huafeng.library.read_pictures", counted)
-    ran = huafeng("apply", f"{album}/works/", album / "cup.jpg", album / "cat.png", "-o", album / "out")
+    ran = huafeng("apply", f"{album}/works/", str(album / "cup.jpg"), str(album / "cat.png"), "-o", str(album / "out"))
     assert ran.code == 0, ran
     assert read == [album / "works"]
