@@ -40,6 +40,8 @@ class Augment:
     """Mirror half of the crops, left to right."""
     color: Annotated[float, Between(0, 1)] = 0.0
     """Strength of random brightness, contrast and saturation: each is multiplied by 1 - color to 1 + color."""
+    mosaic: Annotated[float, Between(0, 1)] = 0.0
+    """Share of crops that are four smaller ones, two by two: what is large in the pictures is seen small as well."""
 
     def problems(self) -> Iterator[str]:
         """Faults that no single field can tell."""
@@ -104,9 +106,22 @@ class _Samples(Generic[P]):
     def make(self, n: int, side_px: int) -> tuple[U8, ...]:
         """uint8 [S, S, 3], once or twice; a pure function, but for its speed."""
         self._tell_small(side_px)
+        draws = numbers(self.seed, f"{self.purpose}/crop", n).random(8)
+        if draws[7] >= self.augment.mosaic:
+            return self._crops(self._nth(n), side_px, draws[:7])
+        half = -(-side_px // 2)  # its four are others than n's neighbours, which are in the same batch
+        others = numbers(self.seed, f"{self.purpose}/mosaic", n)
+        tiles = [self._crops(int(others.integers(len(self.pictures))), half, others.random(7)) for _ in range(4)]
+        return tuple(
+            np.vstack([np.hstack([a, b]), np.hstack([c, d])])[:side_px, :side_px] for a, b, c, d in zip(*tiles, strict=True)
+        )
+
+    def _nth(self, n: int) -> int:
+        """Which picture sample n shows."""
         epoch, place = divmod(n, len(self.pictures))
-        i = int(_order(self.seed, self.purpose, epoch, len(self.pictures))[place])
-        draws = numbers(self.seed, f"{self.purpose}/crop", n).random(7)
+        return int(_order(self.seed, self.purpose, epoch, len(self.pictures))[place])
+
+    def _crops(self, i: int, side_px: int, draws: NDArray[np.float64]) -> tuple[U8, ...]:
         return tuple(crop(picture, side_px, self.augment, draws) for picture in self._read(i))
 
     def _read(self, i: int) -> tuple[U8, ...]:

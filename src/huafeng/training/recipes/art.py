@@ -32,7 +32,7 @@ from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
 from huafeng.training.painting import Painter, Target, noise, painting_losses, window
-from huafeng.training.pictures import open_pictures
+from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
 from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe, export_painter
@@ -51,6 +51,8 @@ class WorksOptions:
     """Folder of works, or one picture."""
     card: CardOptions
     """What the style file says about itself."""
+    leave_out: tuple[str, ...] = ()
+    """Names of files of the folder that are no works of this style: sketches, title pages."""
     short_side_px: Annotated[int, Between(32)] = 512
     """Size to which works are shrunk: the larger, the larger the strokes."""
     trim: Annotated[float, Between(0, 0.4)] = 0.0
@@ -59,6 +61,8 @@ class WorksOptions:
     """Take luminance only and give white this colour: for scans with colour casts."""
     views: Annotated[int, Between(1)] = 1
     """Into how many views each work is cut, squares of 256 px that cover it; 1: it is seen as a whole."""
+    nearest_works: Annotated[int, Between(1)] | None = None
+    """How many of the views a result is asked to be like; null: as for the other styles."""
     collection: bool = False
     """Many works of one manner: the discriminator compares with them, too."""
 
@@ -132,7 +136,7 @@ class Art(PaintingRecipe):
             self.data[name] = fingerprint
             cut = [view for picture in pictures for view in cut_views(picture, spec.views)]
             shown = tqdm(cut, desc=name, leave=False, disable=None if machine.processes.first else True)
-            self.works.append(Works(cut, self.target_of(shown), options.nearest_works, usual))
+            self.works.append(Works(cut, self.target_of(shown), spec.nearest_works or options.nearest_works, usual))
         self.collections = torch.tensor([spec.collection for spec in options.styles.values()])
         self.frequencies = torch.tensor([options.styles_per_step.get(name, 1.0) for name in options.styles])
         self.targets = [works.target(range(len(works.pictures))) for works in self.works]
@@ -224,10 +228,7 @@ class AnyWorks:
     def __init__(self, options: AnyOptions, data: Path, seed: int, tell: Callable[[str], None]) -> None:
         self.options, self.seed = options, seed
         augment = Augment(reach=options.reach)
-        sources = {name: open_pictures(data / name, tell) for name in options.works}
-        for name, source in sources.items():
-            kept = [i for i, file in enumerate(source.names) if file not in options.leave_out]
-            sources[name] = source.subset(kept)
+        sources = {name: without(open_pictures(data / name, tell), options.leave_out) for name in options.works}
         self.fingerprints = {f"any/{name}": source.fingerprint for name, source in sources.items()}
         self.streams = [Crops(source, seed, f"any/{name}", augment, SHORT_SIDE_PX) for name, source in sources.items()]
         shares = np.array(list(options.works.values()))
@@ -306,9 +307,14 @@ def palette(pictures: Tensor, levels: int = 4) -> Tensor:
     return F.one_hot(index.flatten(1), levels**3).float().mean(1).sqrt()
 
 
+def without(pictures: Pictures, names: Sequence[str]) -> Pictures:
+    """The pictures but for the files of these names."""
+    return pictures.subset([i for i, file in enumerate(pictures.names) if file not in names])
+
+
 def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> tuple[list[U8], str]:
     """A style's works as the recipe says (size, trimmed rims, tone), and the set's fingerprint."""
-    found = open_pictures(where, tell)
+    found = without(open_pictures(where, tell), spec.leave_out)
     pictures = []
     for i in range(len(found)):
         picture = found.read(i, spec.short_side_px)
