@@ -27,7 +27,7 @@ from huafeng.evaluation.subjects import StyleSubject
 from huafeng.evaluation.works import read_works
 from huafeng.style import SUFFIX, name_of
 from huafeng.stylizer import Stylizer, cores
-from huafeng.training.learn import Lesson, learn
+from huafeng.training.learn_art import Lesson, learn
 from huafeng.training.pictures import open_pictures
 from huafeng.training.recipefile import change, read_recipe, resolve
 from huafeng.training.recipes.art import ArtOptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,18 @@ from huafeng.training.options import build
 from huafeng.training.painting import Target
 from huafeng.training.recipe import Clock, Machine
 from huafeng.training.recipes import art
-from huafeng.training.recipes.art import AnyOptions, AnyWorks, Art, ArtOptions, Works, cut_views, palette, recolored
+from huafeng.training.recipes.art import (
+    AnyOptions,
+    AnyWorks,
+    Art,
+    ArtOptions,
+    Works,
+    WorksOptions,
+    cut_views,
+    load_works,
+    palette,
+    recolored,
+)
 from huafeng.training.transfer import earlier_weights
 
 CARD = dict.fromkeys(("title_en", "title_zh", "author", "licence", "trained_on", "provenance"), "test")
@@ -140,6 +152,18 @@ def test_targets_are_means_of_the_chosen_views() -> None:
     found = works([solid(RED), solid(GREEN), solid(BLUE)], 2, [solid(WHITE)]).target([0, 2])
     assert found.grams["layer"].tolist() == [[[3, 3], [3, 3]]]  # of 1 and 5
     assert found.statistics["layer"].tolist() == [[[10, 10], [10, 10]]]  # of 0 and 20
+
+
+def test_some_files_of_a_folder_are_no_works_of_the_style(tmp_path: Path) -> None:
+    for name, color in (("work", RED), ("sketch", WHITE)):
+        Image.new("RGB", (300, 280), color).save(tmp_path / f"{name}.png")
+    card = dict.fromkeys(("title_en", "title_zh", "author", "licence", "trained_on", "provenance"), "x")
+    spec = build(WorksOptions, {"works": ".", "card": card, "leave_out": ["sketch.png"]})
+    (work,), fingerprint = load_works(tmp_path, spec, silent)
+    assert tuple(work[9, 9]) == RED
+    assert fingerprint != load_works(tmp_path, replace(spec, leave_out=()), silent)[1]
+    with pytest.raises(DataError, match="leaves no work"):
+        load_works(tmp_path, replace(spec, leave_out=("sketch.png", "work.png")), silent)
 
 
 # AnyWorks

@@ -48,7 +48,7 @@ def test_help_is_fast_and_plain() -> None:
     assert all(verb in ran.stdout for verb in ("apply", "styles", "cube"))
 
 
-@pytest.mark.parametrize("verb", ["apply", "styles", "cube"])
+@pytest.mark.parametrize("verb", ["apply", "styles", "cube", "lint"])
 def test_every_verb_shows_an_example(huafeng: Run, verb: str) -> None:
     ran = huafeng(verb, "--help")
     assert ran.code == 0

@@ -93,7 +93,10 @@ def test_a_large_table_with_a_domain_keeps_its_size() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "no LUT_3D_SIZE"),
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+        ("\x89PNG\r\n\x00\x00", "not a text file"),
+        ("# a comment\n", "no LUT_3D_SIZE"),
         (CORNERS, "no LUT_3D_SIZE"),
         ("LUT_3D_SIZE 2\n" + IDENTITY, "Line 2 .* LUT_3D_SIZE a second time"),
         ('TITLE "a"\nTITLE "b"\n' + IDENTITY, "Line 2 .* TITLE a second time"),
@@ -106,6 +109,9 @@ def test_a_large_table_with_a_domain_keeps_its_size() -> None:
         ("LUT_1D_SIZE 65537\n", "from 2 to 65536"),
         ("DOMAIN_MAX 1 1\n" + IDENTITY, "Line 1 .* three numbers"),
         ("DOMAIN_MIN 0 1 0\n" + IDENTITY, "Line 1.* below"),
+        ("DOMAIN_MAX 1e308 1 1\n" + IDENTITY, "Line 1.* no range"),
+        ("DOMAIN_MAX 1e-320 1 1\n" + IDENTITY, "Line 1.* no range"),
+        ("LUT_3D_INPUT_RANGE 0 1e30\n" + IDENTITY, "Line 1.* no range"),
         ("LUT_3D_INPUT_RANGE 1 0\n" + IDENTITY, "Line 1.* must rise"),
         ("LUT_1D_INPUT_RANGE 0 1\n" + IDENTITY, "no LUT_1D_SIZE"),
         ("DOMAIN_MAX 2 2 2\nLUT_3D_INPUT_RANGE 0 2\n" + IDENTITY, "twice"),

@@ -403,6 +403,18 @@ def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(greys: Path) -
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
+def test_a_mosaic_is_four_crops(greys: Path) -> None:
+    pictures = open_pictures(greys, lambda sentence: None)
+    crops = Crops(pictures, 7, "x", Augment(mosaic=1.0), None)
+    for side in (8, 9):
+        shown = {level(crops.sample(n, side)[y:, x:][:2, :2]) for n in range(20) for y in (0, -2) for x in (0, -2)}
+        assert shown == {10 * i for i in range(10)}
+        assert crops.sample(3, side).shape == (side, side, 3)
+    plain, rare = (Crops(pictures, 7, "x", Augment(mosaic=share), None) for share in (0.0, 0.3))
+    same = sum(np.array_equal(plain.sample(n, 8), rare.sample(n, 8)) for n in range(200))
+    assert 120 <= same <= 160  # 0.7 of 200, and five deviations
+
+
 def test_seed_and_purpose_name_a_stream(album: Path) -> None:
     pictures = open_pictures(album, silent)
     streams = [Crops(pictures, seed, purpose, Augment(), 128) for seed, purpose in ((1, "x"), (1, "x"), (2, "x"), (1, "y"))]

@@ -36,6 +36,7 @@ def test_defaults_are_the_documented_ones() -> None:
     edit = Edit((MONET,))
     assert (edit.strength, edit.stroke, edit.detail, edit.keep_colors, edit.region) == (1.0, 1.0, 0.5, False, None)
     assert edit.faces == 0
+    assert edit.skin == "auto"
     assert MONET.weight == 1.0
     assert MaskRegion("m.png").feather == BoxRegion(0, 0, 1, 1).feather == 0.01
 
@@ -58,7 +59,11 @@ def test_weights_are_shares_of_the_mix() -> None:
         ("stroke", 4.1, "stroke is 4.1, it must be between 0.25 and 4"),
         ("detail", None, "detail is None, it must be a number between 0 and 1"),
         ("keep_colors", 1, "keep_colors is 1, it must be true or false"),
-        ("region", "sky", "region is 'sky', it must be a MaskRegion, a BoxRegion or None"),
+        (
+            "region",
+            "sky",
+            "region is 'sky', it must be None or one of MaskRegion, BoxRegion, FaceRegion, SubjectRegion, BackgroundRegion",
+        ),
         ("styles", (), "styles is empty, at least one style is needed"),
         ("styles", ("monet",), "styles is ('monet',), it must be a tuple of StyleWeight"),
         ("styles", (MONET, MONET), "style 'monet' is given 2 times, once is allowed"),
@@ -156,7 +161,7 @@ def test_json_is_readable_and_in_a_stable_order() -> None:
     text = SAMPLE.to_json()
     assert "墨" in text
     document = json.loads(text)
-    assert list(document) == ["version", "styles", "strength", "stroke", "detail", "keep_colors", "region", "faces"]
+    assert list(document) == ["version", "styles", "strength", "stroke", "detail", "keep_colors", "region", "faces", "skin"]
     assert document["version"] == 1
     assert document["styles"][0] == {"style": "monet", "weight": 2.0}
     assert next(iter(document["region"].items())) == ("kind", "box")
@@ -195,7 +200,7 @@ def test_what_is_written_is_read_back(edit: Edit) -> None:
     ("changes", "problem"),
     [
         ({"strenght": 1}, "unknown key 'strenght', did you mean 'strength'?"),
-        ({"zzz": 1}, "unknown key 'zzz', known are styles, strength, stroke, detail, keep_colors, region, faces"),
+        ({"zzz": 1}, "unknown key 'zzz', known are styles, strength, stroke, detail, keep_colors, region, faces, skin"),
         ({"version": "1"}, "version is '1', it must be 1"),
         ({"version": True}, "version is True, it must be 1"),
         ({"version": 0}, "version is 0, it must be 1"),
@@ -208,7 +213,7 @@ def test_what_is_written_is_read_back(edit: Edit) -> None:
         ({"strength": float("nan")}, "strength is nan, it must be between 0 and 1"),
         ({"strength": float("inf")}, "strength is inf, it must be between 0 and 1"),
         ({"keep_colors": None}, "keep_colors is None, it must be true or false"),
-        ({"region": []}, "region is [], it must be null or an object of kind 'mask' or 'box'"),
+        ({"region": []}, "region is [], it must be null or an object of kind 'mask', 'box', 'face', 'subject', 'background'"),
         ({"region": {"kind": ["box"]}}, "region is {'kind': ['box']}, it must be null or an object of kind"),
         ({"region": {"kind": "mask"}}, "region: path is missing"),
         ({"region": {"kind": "mask", "path": "m.png", "feather": 1}}, "region: feather is 1, it must be between"),

@@ -49,6 +49,8 @@ for name in ("pictures", "pairs", "shards", "prepare", "doctor", "ahead"):
         ["apply", "--help"],
         ["styles", "--help"],
         ["cube", "--help"],
+        ["lint", "--help"],
+        ["recommend", "--help"],
         ["doctor", "--help"],
         ["prepare", "--help"],
         ["train", "--help"],
@@ -70,9 +72,11 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["apply", "negative", "photo.png", "-o", "x.png"], False),
         (["apply", "twin.png", "photo.png"], True),
         (["styles"], False),
+        (["recommend", "photo.png", "--top", "3"], True),
         (["styles", "monet"], False),
         (["styles", "monet", "--sheet", "photo.png"], True),
         (["cube", "negative", "-o", "x.cube"], False),
+        (["lint", "dark", "--fix"], False),
     ],
 )
 def test_no_verb_imports_torch(

@@ -16,8 +16,8 @@ from huafeng import Edit, Library, Photo, Style, Stylizer, parse_styles
 from huafeng.errors import DataError, TrainingError
 from huafeng.library import BUILT_IN
 from huafeng.pixels import U8, resize
-from huafeng.training import learn
-from huafeng.training.learn import MOST_VIEWS, ONE_WORK_VIEWS, Lesson, options
+from huafeng.training import learn_art as learn
+from huafeng.training.learn_art import MOST_VIEWS, ONE_WORK_VIEWS, Lesson, options
 from huafeng.training.recipes import art
 
 QUICK = ("--minutes", "0.05")

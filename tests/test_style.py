@@ -222,9 +222,9 @@ def test_a_card_with_a_wrong_field(field: str, value: Any, words: Any) -> None:
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({}, "must hold one tensor, 'lut', but it holds none"),
-        ({"code": np.zeros(3)}, r"must hold one tensor, 'lut', but it holds \['code'\]"),
-        ({"lut": identity_lut(3), "x": np.zeros(1)}, "must hold one tensor"),
+        ({}, "must hold a 'lut' and perhaps a 'grade', but it holds none"),
+        ({"code": np.zeros(3)}, r"must hold a 'lut' and perhaps a 'grade', but it holds \['code'\]"),
+        ({"lut": identity_lut(3), "x": np.zeros(1)}, "must hold a 'lut'"),
         ({"lut": np.zeros((2, 2, 3, 3))}, r"shape \(2, 2, 3, 3\), it must be N, N, N, 3 with N in 2..129"),
         ({"lut": np.zeros((2, 2, 2, 4))}, "shape"),
         ({"lut": np.zeros((1, 1, 1, 3))}, "shape"),

@@ -11,7 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from huafeng.edit import BoxRegion, Edit, MaskRegion, StyleWeight, parse_styles
+    from huafeng.edit import (
+        BackgroundRegion,
+        BoxRegion,
+        Edit,
+        FaceRegion,
+        MaskRegion,
+        StyleWeight,
+        SubjectRegion,
+        parse_styles,
+    )
     from huafeng.errors import HuafengError
     from huafeng.library import Library
     from huafeng.photo import Limits, Photo
@@ -21,8 +30,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "BoxRegion", "Card", "Edit", "HuafengError", "Library", "Limits", "MaskRegion", "Photo", "Style", "StyleWeight",
-    "Stylizer", "parse_styles",
+    "BackgroundRegion",
+    "BoxRegion",
+    "Card",
+    "Edit",
+    "FaceRegion",
+    "HuafengError",
+    "Library",
+    "Limits",
+    "MaskRegion",
+    "Photo",
+    "Style",
+    "StyleWeight",
+    "Stylizer",
+    "SubjectRegion",
+    "parse_styles",
 ]  # fmt: skip
 
 
@@ -31,7 +53,16 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     homes = {
-        "edit": ("BoxRegion", "Edit", "MaskRegion", "StyleWeight", "parse_styles"),
+        "edit": (
+            "BackgroundRegion",
+            "BoxRegion",
+            "Edit",
+            "FaceRegion",
+            "MaskRegion",
+            "StyleWeight",
+            "SubjectRegion",
+            "parse_styles",
+        ),
         "errors": ("HuafengError",),
         "library": ("Library",),
         "photo": ("Limits", "Photo"),

@@ -19,6 +19,7 @@ MAX_CHARS = 160_000_000  # a table of 129 nodes per axis with numbers of 24 char
 _MAX_TITLE = 200  # Adobe's specification: no line longer than 250 bytes
 _MAX_1D_SIZE = 65_536
 _HALD_LEVELS = range(2, 17)
+_NARROWEST, _FARTHEST = 1e-6, 1e9  # of input ranges: all beyond is a mistake, and would overflow
 _NUMBERS = {  # keyword -> how many numbers follow it
     "LUT_1D_SIZE": 1,
     "LUT_3D_SIZE": 1,
@@ -44,6 +45,10 @@ def read_cube(text: str) -> Lut:
     if len(text) > MAX_CHARS:
         raise LutError(f"The .cube file is too long: more than {MAX_CHARS // 1_000_000} million characters.")
     lines = text.removeprefix("\ufeff").splitlines()
+    if "\0" in text:
+        raise LutError("The .cube file is not a text file.")
+    if not text.strip():
+        raise LutError("The .cube file is empty.")
     header, first = _read_header(lines)
     size_1d = _size(header, "LUT_1D_SIZE", _MAX_1D_SIZE)
     size_3d = _size(header, "LUT_3D_SIZE", MAX_SIZE)
@@ -58,7 +63,7 @@ def read_cube(text: str) -> Lut:
         raise LutError("The .cube file gives its input range twice: as DOMAIN_MIN or DOMAIN_MAX and as an INPUT_RANGE.")
 
     rows = _read_rows(lines, first, size_1d + size_3d**3)
-    curves = rows[:size_1d]
+    curves = np.clip(rows[:size_1d], -_FARTHEST, _FARTHEST)
     # Identity corners stand for a 3D table that is not there.
     table = _from_red_fastest(rows[size_1d:]) if size_3d else Lut.identity(2).table.astype(np.float64)
     if not (size_1d or domain or range_3d):
@@ -167,8 +172,11 @@ def _domain(header: Header) -> tuple[F64, F64] | None:
     """DOMAIN_MIN and DOMAIN_MAX as float [3] each, None if they are not there or say 0..1."""
     number_low, low = header.get("DOMAIN_MIN", (0, [0.0] * 3))
     number_high, high = header.get("DOMAIN_MAX", (0, [1.0] * 3))
+    line = f"Line {max(number_low, number_high)} of the .cube file"
     if any(a >= b for a, b in zip(low, high, strict=True)):
-        raise LutError(f"Line {max(number_low, number_high)} of the .cube file: DOMAIN_MIN must be below DOMAIN_MAX.")
+        raise LutError(f"{line}: DOMAIN_MIN must be below DOMAIN_MAX.")
+    if not all(map(_is_range, low, high)):
+        raise LutError(f"{line}: DOMAIN_MIN and DOMAIN_MAX are no range that a photo's colours could have.")
     return None if (low, high) == ([0.0] * 3, [1.0] * 3) else (np.array(low), np.array(high))
 
 
@@ -177,7 +185,13 @@ def _input_range(header: Header, keyword: str) -> tuple[F64, F64] | None:
     number, (low, high) = header.get(keyword, (0, [0.0, 1.0]))
     if low >= high:
         raise LutError(f"Line {number} of the .cube file: {keyword} must rise, not {low:g} to {high:g}.")
+    if not _is_range(low, high):
+        raise LutError(f"Line {number} of the .cube file: {keyword} is no range that a photo's colours could have.")
     return None if (low, high) == (0.0, 1.0) else (np.full(3, low), np.full(3, high))
+
+
+def _is_range(low: float, high: float) -> bool:
+    return high - low >= _NARROWEST and max(abs(low), abs(high)) <= _FARTHEST
 
 
 def _read_rows(lines: Sequence[str], first: int, count: int) -> F64:

@@ -28,12 +28,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "stroke": (0.25, 4),
     "detail": (0, 1),
     "faces": (0, 1),
+    "skin": (0, 100),
     "feather": (0, 0.5),
     "left": (0, 1),
     "top": (0, 1),
     "right": (0, 1),
     "bottom": (0, 1),
 }
+# What the numbers may be instead, as text.
+_WORDS: dict[str, tuple[str, ...]] = {"skin": ("auto", "off")}
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -45,6 +48,8 @@ class _Checked:
         if problems := self._problems(given):
             raise EditError(problems)
         for name in _RANGES.keys() & given.keys():
+            if isinstance(given[name], str):
+                continue
             object.__setattr__(self, name, float(given[name]))
 
     @classmethod
@@ -89,9 +94,36 @@ class BoxRegion(_Checked):
         return problems
 
 
-Region: TypeAlias = MaskRegion | BoxRegion
+@dataclass(frozen=True)
+class FaceRegion(_Checked):
+    """Style the faces, softly. `feather`: further softness, 0..0.5 of the photo's short side."""
 
-_REGION_KINDS: dict[str, type[MaskRegion] | type[BoxRegion]] = {"mask": MaskRegion, "box": BoxRegion}
+    feather: float = 0.0
+
+
+@dataclass(frozen=True)
+class SubjectRegion(_Checked):
+    """Style the people, or else what stands out. `feather`: soft edge, 0..0.5 of the photo's short side."""
+
+    feather: float = 0.0
+
+
+@dataclass(frozen=True)
+class BackgroundRegion(_Checked):
+    """Style all but the subject. `feather`: soft edge, 0..0.5 of the photo's short side."""
+
+    feather: float = 0.0
+
+
+Region: TypeAlias = MaskRegion | BoxRegion | FaceRegion | SubjectRegion | BackgroundRegion
+
+_REGION_KINDS: dict[str, type[Region]] = {
+    "mask": MaskRegion,
+    "box": BoxRegion,
+    "face": FaceRegion,
+    "subject": SubjectRegion,
+    "background": BackgroundRegion,
+}
 
 
 @dataclass(frozen=True)
@@ -107,6 +139,8 @@ class Edit(_Checked):
         region: where to style; None is everywhere.
         faces: how gently arts paint faces, 0..1: with smaller strokes and less strength; 0 as everything else. More
             than 0 needs OpenCV, the extra `portrait`.
+        skin: how far looks may shift the colours of skin, as a CIEDE2000 difference 0..100; "off" as far as they do.
+            "auto" is 4 where OpenCV (the extra `portrait`) is installed, and "off" elsewhere; a number needs it.
 
     Raises:
         EditError: one or more fields are not valid; all problems are in it.
@@ -119,6 +153,7 @@ class Edit(_Checked):
     keep_colors: bool = False
     region: Region | None = None
     faces: float = 0.0
+    skin: float | str = "auto"
 
     @property
     def weights(self) -> dict[str, float]:
@@ -170,8 +205,9 @@ class Edit(_Checked):
         if "styles" in given:
             problems += _mix_problems(given["styles"])
         region = given.get("region")
-        if region is not None and not isinstance(region, MaskRegion | BoxRegion):
-            problems.append(f"region is {reprlib.repr(region)}, it must be a MaskRegion, a BoxRegion or None")
+        if region is not None and not isinstance(region, Region):
+            kinds = ", ".join(kind.__name__ for kind in _REGION_KINDS.values())
+            problems.append(f"region is {reprlib.repr(region)}, it must be None or one of {kinds}")
         return problems
 
 
@@ -208,8 +244,12 @@ def _problem(name: str, value: object) -> str | None:
     """What is wrong with one plain field, or None."""
     if name in _RANGES:
         low, high = _RANGES[name]
+        words = _WORDS.get(name, ())
+        if isinstance(value, str) and value in words:
+            return None
         if isinstance(value, bool) or not isinstance(value, Real):
-            return f"{name} is {reprlib.repr(value)}, it must be a number between {low:,} and {high:,}"
+            instead = "".join(f" or {word!r}" for word in words)
+            return f"{name} is {reprlib.repr(value)}, it must be a number between {low:,} and {high:,}{instead}"
         number = _float(value)
         if not low <= number <= high:  # NaN fails as well
             return f"{name} is {_shown(number)}, it must be between {low:,} and {high:,}"
@@ -321,7 +361,8 @@ def _read_styles(given: object, problems: list[str]) -> object:
 def _read_region(given: object, problems: list[str]) -> object:
     kind = given.get("kind") if isinstance(given, dict) else None
     if not isinstance(given, dict) or not isinstance(kind, str) or kind not in _REGION_KINDS:
-        problems.append(f"region is {reprlib.repr(given)}, it must be null or an object of kind 'mask' or 'box'")
+        kinds = ", ".join(map(repr, _REGION_KINDS))
+        problems.append(f"region is {reprlib.repr(given)}, it must be null or an object of kind {kinds}")
         return _UNREADABLE
     rest = {key: value for key, value in given.items() if key != "kind"}
     return _read(_REGION_KINDS[kind], rest, "region", problems) or _UNREADABLE

@@ -27,10 +27,14 @@ class Encoder:
         Raises:
             StyleError: there are no pictures.
         """
-        codes = [self._session.run({"views": np.stack(list(views(p)))})["code"].mean(0) for p in pictures]
+        codes = [self.codes(np.stack(list(views(picture)))).mean(0) for picture in pictures]
         if not codes:
             raise StyleError("There are no pictures to take a style from.")
         return np.mean(codes, axis=0, dtype=np.float32)
+
+    def codes(self, views: U8) -> F32:
+        """The code of each view by itself: uint8 [N, VIEW_PX, VIEW_PX, 3] -> [N, K]."""
+        return self._session.run({"views": views})["code"]
 
 
 def views(picture: U8) -> Iterator[U8]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SIDE = 384  # px, short side at which faces are sought
 SMALLEST = 0.1  # of the short side
 NEIGHBOURS = 6  # detections that must agree
+OVERLAP = 0.1  # of a frame within a larger one: then it is part of that face, or of the chin and collar below
 
 PAINTED_PX = 600  # width at which a face is painted: on a smaller one strokes cover eyes and mouth
 FINEST = 0.25  # strokes at least this large, compared to elsewhere: finer ones show nothing of the style
@@ -66,7 +67,25 @@ def find_frames(picture: U8) -> list[Frame]:
     small = grey(resize(picture[::step, ::step], round(width * scale), round(height * scale)))
     least = round(SMALLEST * min(small.shape))
     found = np.array(faces.detectMultiScale(small, 1.1, NEIGHBOURS, minSize=(least, least))).reshape(-1, 4) / scale
-    return sorted((Frame(*numbers) for numbers in found.tolist()), key=lambda frame: -frame.width)
+    frames: list[Frame] = []
+    for frame in sorted((Frame(*numbers) for numbers in found.tolist()), key=lambda frame: -frame.width):
+        if all(_shared(frame, larger) <= OVERLAP for larger in frames):
+            frames.append(frame)
+    return frames
+
+
+def face_mask(pixels: U8) -> U8:
+    """The faces in uint8 [H, W, 3], each as a soft ellipse: a mask uint8 [H, W], 255 = face; all 0 where there are none.
+
+    Raises:
+        DataError: OpenCV is not installed.
+    """
+    height, width = pixels.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    for frame in find_frames(pixels):
+        place = place_of(frame, width, height)
+        mask[place.rows, place.columns] = np.maximum(mask[place.rows, place.columns], place.mask)
+    return mask
 
 
 def place_of(frame: Frame, width: int, height: int) -> Place:
@@ -104,11 +123,27 @@ def cascade(name: str, thread: int) -> cv2.CascadeClassifier:
         raise DataError('Faces need OpenCV 4: pip install "huafeng[portrait]".') from error
 
 
+def available() -> bool:
+    """Whether faces can be sought: OpenCV is there, and has its cascades."""
+    try:
+        cascade("haarcascade_frontalface_default", threading.get_ident())
+    except DataError:
+        return False
+    return True
+
+
 def grey(picture: U8) -> U8:
     """uint8 [H, W, 3] -> [H, W], as the cascades want it."""
     import cv2
 
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _shared(frame: Frame, other: Frame) -> float:
+    """The share of a frame that lies in another one."""
+    across = min(frame.x + frame.width, other.x + other.width) - max(frame.x, other.x)
+    down = min(frame.y + frame.height, other.y + other.height) - max(frame.y, other.y)
+    return max(0.0, across) * max(0.0, down) / (frame.width * frame.height)
 
 
 def _steps(first: int, last: int, middle: float, radius: float) -> F32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_CHARS:
             raise LutError("The file is too large for a .cube file.")
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        data = path.read_bytes()
+        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig", errors="replace")
     except OSError as error:
         raise LutError(f"The file cannot be read ({error.strerror}).") from error

@@ -7,10 +7,12 @@ import warnings
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from huafeng.edit import BoxRegion, MaskRegion, Region
+from huafeng.edit import BackgroundRegion, BoxRegion, FaceRegion, MaskRegion, Region, SubjectRegion
 from huafeng.errors import PhotoError, RegionError
+from huafeng.faces import face_mask
 from huafeng.photo import Photo
 from huafeng.pixels import U8, resize
+from huafeng.subject import find_subject
 
 _BLUR_SIGMA = 4.0  # pixels; a wider feather is blurred on a picture reduced to this
 
@@ -19,8 +21,8 @@ class MaskResized(UserWarning):
     """A mask file has another size than its photo."""
 
 
-def region_mask(region: Region, width: int, height: int) -> U8:
-    """The mask of a region for a photo of width x height pixels: uint8 [H, W], 255 = styled, 0 = untouched.
+def region_mask(region: Region, pixels: U8, *, threads: int = 1) -> U8:
+    """The mask of a region of the photo uint8 [H, W, 3]: uint8 [H, W], 255 = styled, 0 = untouched.
 
     A mask file counts by its lightness (luma, ITU-R 601) times its alpha, so white paint on a transparent layer
     works as well as white on black; one of another size is resized (`MaskResized` is warned). A box covers at
@@ -28,13 +30,23 @@ def region_mask(region: Region, width: int, height: int) -> U8:
     edges are not feathered.
 
     Raises:
-        RegionError: the mask file cannot be read as a picture.
+        RegionError: the mask file cannot be read as a picture; the photo has no face, or no clear subject.
+        DataError: the region is a part of the photo that is to be found, and OpenCV is not installed.
     """
+    height, width = pixels.shape[:2]
     match region:  # a new kind of region is a new case here
         case MaskRegion():
             mask = _from_file(region.path, width, height)
         case BoxRegion():
             mask = _from_box(region, width, height)
+        case FaceRegion():
+            mask = face_mask(pixels)
+            if not mask.any():
+                raise RegionError("No face was found; use --box or --mask (faces in profile are not found).")
+        case SubjectRegion():
+            mask = find_subject(pixels, threads=threads)
+        case BackgroundRegion():
+            mask = 255 - find_subject(pixels, threads=threads)
     return _feathered(mask, region.feather * min(width, height))
 
 

@@ -45,7 +45,7 @@ def contact_sheet(cells: Sequence[Cell]) -> U8:
     rows = math.ceil(len(cells) / columns)
     page = Image.new("RGB", (columns * pitch_x + GAP_PX, rows * pitch_y + GAP_PX), PAPER)
     draw = ImageDraw.Draw(page)
-    chinese = _chinese_font()
+    chinese = chinese_font(TEXT_PX)
     font = chinese or ImageFont.load_default(TEXT_PX)
     for place, cell in enumerate(cells):
         left, top = GAP_PX + place % columns * pitch_x, GAP_PX + place // columns * pitch_y
@@ -73,10 +73,11 @@ def columns_for(count: int, pitch_x: int, pitch_y: int) -> int:
     return min(range(1, count + 1), key=cost)
 
 
-def _chinese_font() -> ImageFont.FreeTypeFont | None:
+def chinese_font(size: int) -> ImageFont.FreeTypeFont | None:
+    """A font with Chinese letters, `size` px, if this computer has one."""
     for name in _CHINESE_FONTS:
         try:
-            return ImageFont.truetype(name, TEXT_PX)
+            return ImageFont.truetype(name, size)
         except OSError:
             continue
     return None

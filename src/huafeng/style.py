@@ -4,8 +4,8 @@ NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON 
 
     {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` (look), or `code` and perhaps `delta` (art), as float16 or float32, and perhaps `thumbnail`
-and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
+Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` (art), as float16 or float32, and perhaps
+`thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
 
@@ -30,6 +30,8 @@ from PIL import Image
 
 from huafeng.errors import StyleError
 from huafeng.files import write_whole
+from huafeng.grade import TENSOR as GRADE
+from huafeng.grade import Grade
 from huafeng.pixels import F32, Array
 
 FORMAT_VERSION = 1
@@ -97,7 +99,8 @@ class Card:
         author: who made the style.
         licence: under which terms it may be used, as an SPDX name where there is one.
         trained_on: the images it was learned from, and how many.
-        provenance: where those images came from, and by whose consent.
+        provenance: where those images came from.
+        consent: by whose consent they were used, in the words of who made the style.
         date: the day it was made, YYYY-MM-DD.
         description: a sentence about it.
         safe_strength: least and greatest strength that look good, both 0..1.
@@ -122,9 +125,13 @@ class Card:
     scores: Mapping[str, float] = field(default_factory=dict)
     measured_on: str = ""
     base_sha256: str | None = None
+    consent: str = ""
 
     def __post_init__(self) -> None:
-        texts = ("title_en", "title_zh", "author", "licence", "trained_on", "provenance", "date", "description", "measured_on")
+        texts = (
+            "title_en", "title_zh", "author", "licence", "trained_on", "provenance", "date", "description", "measured_on",
+            "consent",
+        )  # fmt: skip
         for name in texts:
             _check_text(name, getattr(self, name))
         if not _is_day(self.date):
@@ -152,7 +159,8 @@ class Style:
     Args:
         name: see `check_name`.
         kind: "look" (colour and tone) or "art" (texture, stroke, shape).
-        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b]. art: "code" [K], 1 <= K <= 1024, and perhaps
+        tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
+            local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
             "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code.
             All are finite floats; they become read-only float32.
         card: what people should know about it; art needs its `base_sha256`.
@@ -189,6 +197,11 @@ class Style:
             _check_picture(name, example, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_SIDE)
         object.__setattr__(self, "tensors", tensors)
         object.__setattr__(self, "examples", tuple(self.examples))
+
+    @property
+    def grade(self) -> Grade:
+        """What the style does beside colour; nothing where it does not say."""
+        return Grade.from_tensor(self.tensors[GRADE]) if GRADE in self.tensors else Grade()
 
     @classmethod
     def load(cls, path: str | Path) -> Style:
@@ -390,12 +403,14 @@ def _checked_tensor(name: str, value: object) -> F32:
 
 
 def _check_look(tensors: Mapping[str, F32]) -> None:
-    if tensors.keys() != {"lut"}:
-        raise StyleError(f"The style is a look and must hold one tensor, 'lut', but it holds {_listed(tensors)}.")
+    if not {"lut"} <= tensors.keys() <= {"lut", GRADE}:
+        raise StyleError(f"The style is a look and must hold a 'lut' and perhaps a 'grade', but it holds {_listed(tensors)}.")
     shape = tensors["lut"].shape
     size = shape[0] if shape else 0
     if shape != (size, size, size, 3) or not 2 <= size <= 129:
         raise StyleError(f"The style's 'lut' has the shape {_shown(shape)}, it must be N, N, N, 3 with N in 2..129.")
+    if GRADE in tensors:
+        Grade.from_tensor(tensors[GRADE])
 
 
 def _check_art(tensors: Mapping[str, F32]) -> None:

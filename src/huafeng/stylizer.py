@@ -11,13 +11,15 @@ import numpy as np
 
 from huafeng.edit import Edit
 from huafeng.errors import StyleError
-from huafeng.faces import find_frames, manner, place_of
+from huafeng.faces import available, find_frames, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
+from huafeng.grade import Grade, apply_grade
 from huafeng.library import Library
 from huafeng.look import Lut, apply_lut
 from huafeng.photo import Photo
 from huafeng.pixels import U8, blend, resize
 from huafeng.region import region_mask
+from huafeng.skin import CAP, spare_skin
 from huafeng.style import Style, mix_arts
 
 if TYPE_CHECKING:
@@ -51,15 +53,14 @@ class Stylizer:
 
         Raises:
             StyleError: a style is missing, damaged, or made for another base generator.
-            RegionError: the mask cannot be used.
-            DataError: the edit is to be gentle to faces, and OpenCV is not installed.
+            RegionError: the mask cannot be used, or the photo has no face or clear subject to take for the region.
+            DataError: the edit asks for faces, skin or a subject to be found, and OpenCV is not installed.
             EngineError: onnxruntime is missing or fails.
         """
         styles = [(self.library.get(name), share) for name, share in edit.weights.items() if share > 0]
-        height, width = photo.pixels.shape[:2]
         amount: float | U8 = edit.strength
         if edit.region is not None:
-            mask = region_mask(edit.region, width, height)
+            mask = region_mask(edit.region, photo.pixels, threads=self.threads)
             amount = np.rint(mask * np.float32(edit.strength)).astype(np.uint8)
         if edit.strength == 0:
             return photo
@@ -71,10 +72,19 @@ class Stylizer:
         if looks:
             luts = [Lut(style.tensors["lut"]) for style, _ in looks]
             lut = Lut.mixed([share for _, share in looks], luts)
-            styled = apply_lut(styled, lut, threads=self.threads)
+            styled = self._graded(photo.pixels, styled, lut, edit)
+            grade = Grade.mixed([share for _, share in looks], [style.grade for style, _ in looks])
+            styled = apply_grade(styled, grade, threads=self.threads)
         if edit.keep_colors:
             styled = keep_colors(styled, photo.pixels, threads=self.threads)
         return photo.with_pixels(blend(photo.pixels, styled, amount, threads=self.threads))
+
+    def _graded(self, photo: U8, pixels: U8, lut: Lut, edit: Edit) -> U8:
+        graded = apply_lut(pixels, lut, threads=self.threads)
+        if edit.skin == "off" or (edit.skin == "auto" and not available()):
+            return graded
+        cap = CAP if edit.skin == "auto" else float(edit.skin)
+        return spare_skin(photo, pixels, graded, lut, cap, edit.strength, threads=self.threads)
 
     def _paint(self, pixels: U8, arts: list[tuple[Style, float]], edit: Edit) -> U8:
         frames = find_frames(pixels) if edit.faces > 0 else []

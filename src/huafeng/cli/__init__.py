@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from huafeng import __version__
-from huafeng.cli import apply, cube, doctor, evaluate, explain, learn, prepare, styles, train
+from huafeng.cli import apply, cube, doctor, evaluate, explain, learn, lint, prepare, recommend, styles, train
 from huafeng.cli.report import error_line
 from huafeng.errors import UserError
 
@@ -36,6 +36,8 @@ app = typer.Typer(
 app.command("apply")(apply.apply)
 app.command("styles")(styles.styles)
 app.command("cube")(cube.cube)
+app.command("lint")(lint.lint)
+app.command("recommend")(recommend.recommend)
 app.command("doctor")(doctor.doctor)
 app.command("learn")(learn.learn)
 app.command("prepare")(prepare.prepare)

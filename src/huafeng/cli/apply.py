@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -24,6 +24,14 @@ class Format(StrEnum):
     WEBP = "webp"
     AVIF = "avif"
     TIFF = "tiff"
+
+
+class Part(StrEnum):
+    """Parts of a photo that are found in it."""
+
+    FACE = "face"
+    SUBJECT = "subject"
+    BACKGROUND = "background"
 
 
 class Profile(StrEnum):
@@ -67,6 +75,16 @@ def apply(
             metavar="0..1", help="How gently faces are painted: with smaller strokes and less strength (default 0: not)."
         ),
     ] = None,
+    skin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0..100|off",
+            help="How far looks may shift the colours of skin, in CIEDE2000 (default 4, where OpenCV is installed).",
+        ),
+    ] = None,
+    region: Annotated[
+        Part | None, typer.Option(help="Style only this part: the faces, the subject, or all but the subject.")
+    ] = None,
     mask: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Style only where this picture is white."),
@@ -82,7 +100,7 @@ def apply(
         float | None,
         typer.Option(
             metavar="0..0.5",
-            help="Soft edge of the mask or box, as a fraction of the photo's short side (default 0.01).",
+            help="Soft edge of the region, as a fraction of the photo's short side (default 0.01 of a mask or box, else 0).",
         ),
     ] = None,
     edit: Annotated[
@@ -129,9 +147,17 @@ def apply(
 
     if edit is not None and not is_there(Path(style)):
         raise PhotoError(f"There is no file {style}; with --edit all arguments are photos, as the edit has the style.")
-    changes = {"strength": strength, "stroke": stroke, "detail": detail, "keep_colors": keep_colors, "faces": faces}
+    changes: dict[str, Any] = {
+        "strength": strength,
+        "stroke": stroke,
+        "detail": detail,
+        "keep_colors": keep_colors,
+        "faces": faces,
+    }
+    if skin is not None:
+        changes["skin"] = _number(skin)
     typed = photos or []
-    wanted = _edit(style, edit, changes, mask, box, feather)
+    wanted = _edit(style, edit, changes, Where(region, mask, box, feather))
     suffix = None if format is None else f".{format.value}"
     library = Library()  # one for all: a style that is read off pictures is read once
     names = _names(wanted, library)
@@ -170,9 +196,16 @@ def _names(edit: Edit, library: Library) -> str:
     return "+".join(names)
 
 
-def _edit(
-    style: str, file: Path | None, changes: dict[str, Any], mask: str | None, box: str | None, feather: float | None
-) -> Edit:
+class Where(NamedTuple):
+    """Where to style, as typed; all None is as the edit says, or everywhere."""
+
+    part: Part | None
+    mask: str | None
+    box: str | None
+    feather: float | None
+
+
+def _edit(style: str, file: Path | None, changes: dict[str, Any], where: Where) -> Edit:
     """The edit in `file`, or one of the styles as typed, with the changes that are not None; all problems at once."""
     from huafeng.edit import EDIT_VERSION, Edit, parse_styles
     from huafeng.errors import EditError
@@ -187,13 +220,13 @@ def _edit(
         except EditError as error:  # the options are still to be judged, with a style that stands in
             problems += error.problems
     document |= {name: value for name, value in changes.items() if value is not None}
-    if region := _region(mask, box, problems):
+    if region := _region(where, problems):
         document["region"] = region
-    if feather is not None:
+    if where.feather is not None:
         if document.get("region") is None:
-            problems.append("--feather is given without --mask or --box")
+            problems.append("--feather is given without --region, --mask or --box")
         else:
-            document["region"]["feather"] = feather
+            document["region"]["feather"] = where.feather
     try:
         found = Edit.from_json(json.dumps(document))
     except EditError as error:
@@ -203,18 +236,29 @@ def _edit(
     return found
 
 
-def _region(mask: str | None, box: str | None, problems: list[str]) -> dict[str, Any] | None:
+def _number(text: str) -> float | str:
+    """The number that is typed, or the text: the edit judges it."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _region(where: Where, problems: list[str]) -> dict[str, Any] | None:
     """The region as an edit's JSON has it, None where none is given."""
-    if mask is not None and box is not None:
-        problems.append("--mask and --box are both given, one is allowed")
-    if mask is not None:
-        return {"kind": "mask", "path": mask}
-    if box is None:
+    given = [name for name, value in zip(("--region", "--mask", "--box"), where, strict=False) if value is not None]
+    if len(given) > 1:
+        problems.append(f"{' and '.join(given)} are given together, one is allowed")
+    if where.part is not None:
+        return {"kind": where.part.value}
+    if where.mask is not None:
+        return {"kind": "mask", "path": where.mask}
+    if where.box is None:
         return None
     try:
-        left, top, right, bottom = map(float, box.split(","))
+        left, top, right, bottom = map(float, where.box.split(","))
     except ValueError:
-        problems.append(f"--box is {box!r}, it must be four numbers 0..1: left,top,right,bottom")
+        problems.append(f"--box is {where.box!r}, it must be four numbers 0..1: left,top,right,bottom")
         return None
     return {"kind": "box", "left": left, "top": top, "right": right, "bottom": bottom}
 

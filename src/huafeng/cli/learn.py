@@ -1,4 +1,4 @@
-"""`huafeng learn`: make a style of one picture or of a folder of them."""
+"""`huafeng learn`: make a style of a folder of finished pictures, or of a work of art."""
 
 from __future__ import annotations
 
@@ -12,51 +12,122 @@ import typer
 class Kind(enum.StrEnum):
     """Kinds of styles that can be learned."""
 
+    look = "look"
     art = "art"
 
 
 def learn(
-    source: Annotated[Path, typer.Argument(metavar="PICTURE|FOLDER", help="A picture, or a folder of pictures of one manner.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER|PICTURE", help="A folder of finished pictures, or of works of one manner, or one work."),
+    ],
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="Name of the style.")],
-    kind: Annotated[Kind, typer.Option(help="art: texture, stroke, shape.")] = Kind.art,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            help="look: colour and tone, in seconds. art: texture, stroke, shape, in minutes. Default: look for a folder, "
+            "art for a picture.",
+            show_default=False,
+        ),
+    ] = None,
+    untouched: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="DIR", help="Look: your photos before editing; default: photos in general.", show_default=False
+        ),
+    ] = None,
+    consent: Annotated[
+        str, typer.Option(metavar="TEXT", help="Look: by whose consent pictures of people are used; kept in the style.")
+    ] = "",
+    vignette: Annotated[bool, typer.Option(help="Look: learn dark corners as well.")] = True,
+    grain: Annotated[bool, typer.Option(help="Look: learn grain as well.")] = True,
+    local_contrast: Annotated[bool, typer.Option(help="Look: learn local contrast as well.")] = True,
+    neutral_greys: Annotated[bool, typer.Option("--neutral-greys", help="Look: leave greys without a tint.")] = False,
     photos: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Photos to practise on; default: some of scikit-image's.", show_default=False),
+        typer.Option(metavar="DIR", help="Art: photos to practise on; default: some of scikit-image's.", show_default=False),
     ] = None,
-    minutes: Annotated[float, typer.Option(metavar="N", help="How long to practise.", min=0.05)] = 3.0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Art: how long to practise (default 3). Look: how long to read pictures at most.",
+            min=0.05,
+            show_default=False,
+        ),
+    ] = None,
     features: Annotated[
-        str, typer.Option(help="Feature network: features-v1, or a file with SqueezeNet's or VGG's weights.")
+        str, typer.Option(help="Art: feature network: features-v1, or a file with SqueezeNet's or VGG's weights.")
     ] = "features-v1",
     title: Annotated[str, typer.Option(help="Title in English (default: the name).", show_default=False)] = "",
     title_zh: Annotated[str, typer.Option(help="Title in Chinese.", show_default=False)] = "",
     author: Annotated[str, typer.Option(help="Who made the style.")] = "unknown",
     licence: Annotated[str, typer.Option(help="Under which terms it may be used.")] = "unknown",
-    provenance: Annotated[str, typer.Option(help="Where the pictures come from, and by whose consent.")] = "unknown",
+    provenance: Annotated[str, typer.Option(help="Where the pictures come from.")] = "unknown",
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="NAME.style; default: among your own styles.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a style that exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a style that exists; learn a look from fewer than 8 pictures.")
+    ] = False,
 ) -> None:
-    """Make a style of a picture or a folder of pictures: three minutes of practice, one small .style file.
+    """Make a style of your pictures: a look of a folder of finished photos, or an art of paintings.
 
-    To try a picture without practice: huafeng apply PICTURE PHOTO
+    A look comes with a card, NAME.png: what it does, how much of it was observed, what to look out for.
 
     \b
+    huafeng learn portraits/ --as mylook --consent "my sitters agreed"
+    huafeng learn finished/ --from raw/ --as mylook --author "A. Photographer"
     huafeng learn sunrise.jpg --kind art --as sunrise
-    huafeng learn my_paintings/ --kind art --as mine --photos holiday/ --author "A. Painter"
     """
     from huafeng.errors import TrainingError
 
-    try:
-        import torch  # noqa: F401
-        import tqdm  # noqa: F401
-    except ImportError as error:
-        raise TrainingError(f'Learning needs {error.name}: pip install "huafeng[train]".') from error
-    from huafeng.training.learn import Lesson
-    from huafeng.training.learn import learn as practise
+    def tell(text: str) -> None:
+        typer.echo(text, err=True)
 
-    lesson = Lesson(
-        source, name, photos, minutes, features, title or name, title_zh, author=author, licence=licence, provenance=provenance
+    chosen = kind or (Kind.look if source.is_dir() else Kind.art)
+    strange = {
+        Kind.look: {"--photos": photos is not None, "--features": features != "features-v1"},
+        Kind.art: {
+            "--from": untouched is not None,
+            "--consent": bool(consent),
+            "--no-vignette": not vignette,
+            "--no-grain": not grain,
+            "--no-local-contrast": not local_contrast,
+            "--neutral-greys": neutral_greys,
+        },
+    }[chosen]
+    if given := [option for option, used in strange.items() if used]:
+        other = Kind.art if chosen is Kind.look else Kind.look
+        raise TrainingError(
+            f"{given[0]} is for --kind {other.value}, and this learns {'a look' if chosen is Kind.look else 'an art'}."
+        )
+    told = {"title_en": title or name, "title_zh": title_zh, "author": author, "licence": licence, "provenance": provenance}
+    if chosen is Kind.look:
+        from huafeng.cli.progress import progress_bar
+        from huafeng.training import learn_look
+
+        lesson = learn_look.LookLesson(
+            source, name, untouched, minutes or float("inf"), vignette, grain, local_contrast, neutral_greys, consent, **told
+        )
+        with progress_bar("Looking at pictures") as progress:
+            made = learn_look.learn(lesson, out, force=force, tell=tell, progress=progress)
+        typer.echo(made)
+        return
+    _needs("torch", "tqdm")
+    from huafeng.training import learn_art
+
+    typer.echo(
+        learn_art.learn(learn_art.Lesson(source, name, photos, minutes or 3.0, features, **told), out, force=force, tell=tell)
     )
-    typer.echo(practise(lesson, out, force=force, tell=lambda text: typer.echo(text, err=True)))
+
+
+def _needs(*modules: str) -> None:
+    from importlib.util import find_spec
+
+    from huafeng.errors import TrainingError
+
+    for module in modules:
+        if find_spec(module) is None:
+            raise TrainingError(f'Learning needs {module}: pip install "huafeng[train]".')

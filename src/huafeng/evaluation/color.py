@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000, rgb2lab, rgb2ycbcr
+from skimage.color import rgb2ycbcr
 
+from huafeng import color
 from huafeng.evaluation.pairs import luminance
 from huafeng.pixels import F32, U8
 
@@ -32,7 +33,7 @@ FEWEST_STRIPS = 20
 def ciede2000(photo: U8, result: U8) -> float:
     """Mean CIEDE2000 colour difference (CIE 142-2001; Sharma et al., 2005); white point D65."""
     before, after = _sampled(photo, result)
-    return float(deltaE_ciede2000(rgb2lab(before), rgb2lab(after)).mean())
+    return _difference(before, after)
 
 
 def neutral_shift(photo: U8, result: U8) -> float:
@@ -41,13 +42,13 @@ def neutral_shift(photo: U8, result: U8) -> float:
     The photo's own is `neutral_shift(photo, photo)`. NaN where fewer than 500 of 40,000 sampled pixels are grey.
     """
     before, after = _sampled(photo, result)
-    lab = rgb2lab(before)
+    lab = color.srgb_to_lab(before)
     lightness, chroma = lab[:, 0], np.hypot(lab[:, 1], lab[:, 2])
     darkest, lightest = NEUTRAL_LIGHTNESS
     neutral = (chroma < NEUTRAL_CHROMA) & (lightness > darkest) & (lightness < lightest)
     if neutral.sum() < FEWEST_NEUTRAL:
         return np.nan
-    shifted = rgb2lab(after[neutral])
+    shifted = color.srgb_to_lab(after[neutral])
     return float(np.hypot(shifted[:, 1], shifted[:, 2]).mean())
 
 
@@ -61,7 +62,7 @@ def skin_shift(photo: U8, result: U8) -> float:
     skin = (blue >= SKIN_BLUE[0]) & (blue <= SKIN_BLUE[1]) & (red >= SKIN_RED[0]) & (red <= SKIN_RED[1])
     if skin.mean() < FEWEST_SKIN:
         return np.nan
-    return float(deltaE_ciede2000(rgb2lab(before[skin]), rgb2lab(after[skin])).mean())
+    return _difference(before[skin], after[skin])
 
 
 def banding(photo: U8, result: U8) -> float:
@@ -91,6 +92,10 @@ def _sampled(photo: U8, result: U8) -> tuple[U8, U8]:
         chosen = np.random.default_rng(0).integers(0, len(before), SAMPLE)
         before, after = before[chosen], after[chosen]
     return before, after
+
+
+def _difference(before: U8, after: U8) -> float:
+    return float(color.ciede2000(color.srgb_to_lab(before), color.srgb_to_lab(after)).mean())
 
 
 def _strips(light: F32) -> F32:

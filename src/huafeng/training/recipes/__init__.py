@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from huafeng.training.recipe import Machine, Recipe, RunOptions
 from huafeng.training.recipes.art import Art, ArtOptions
 from huafeng.training.recipes.fast_style import FastStyle, FastStyleOptions
+from huafeng.training.recipes.looks import Looks, LooksOptions
 
 
 class Kind(NamedTuple):
@@ -24,4 +25,5 @@ class Kind(NamedTuple):
 RECIPES = {
     "art": Kind(ArtOptions, Art),
     "fast-style": Kind(FastStyleOptions, FastStyle),
+    "looks": Kind(LooksOptions, Looks),
 }

@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
+from huafeng.errors import DataError
 from huafeng.library import Library
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
@@ -313,8 +314,14 @@ def without(pictures: Pictures, names: Sequence[str]) -> Pictures:
 
 
 def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> tuple[list[U8], str]:
-    """A style's works as the recipe says (size, trimmed rims, tone), and the set's fingerprint."""
+    """A style's works as the recipe says (size, trimmed rims, tone), and the set's fingerprint.
+
+    Raises:
+        DataError: there are none.
+    """
     found = without(open_pictures(where, tell), spec.leave_out)
+    if not len(found):
+        raise DataError(f"{where}: leave_out leaves no work to learn from.")
     pictures = []
     for i in range(len(found)):
         picture = found.read(i, spec.short_side_px)

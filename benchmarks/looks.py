@@ -1,0 +1,134 @@
+"""Looks learned back: film simulations are laid over photos, learned from them, and compared with the truth in CIEDE2000.
+
+    python benchmarks/looks.py DATA [--photos 40] [--baselines] [--learner FILE]
+
+DATA has `looks/` (HaldCLUTs) and `photos/clean`. Of the photos that `recipes/looks.yaml` keeps out of training, some get the
+simulation and are the folder; on 40 others the learned look is compared with the true one, pixel by pixel. The neutral side is
+what is built in, and then (`--from`) the folder's other photos. `none` is a folder without a look: what is done there is harm.
+Baselines: nothing at all; Monge-Kantorovich, the linear optimal transport; a 17^3 table fitted by sliced Wasserstein distance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from huafeng.color import ciede2000, srgb_to_lab
+from huafeng.cube import read_hald
+from huafeng.look import Lut, apply_lut
+from huafeng.looklearner import WEIGHTS, learn_lut, linear_transport, thumbnail
+from huafeng.pixels import F32, U8
+from huafeng.training.pictures import open_pictures
+
+HOLD_OUT_EVERY = 10  # as in recipes/looks.yaml
+PIXELS = 1000  # of each test photo
+SEED = 0
+
+Learner = Callable[[Sequence[U8]], Lut]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--photos", type=int, default=40, help="pictures in the folder")
+    parser.add_argument("--baselines", action="store_true", help="fit the sliced Wasserstein table, too (slow)")
+    parser.add_argument("--learner", type=Path, default=WEIGHTS, help="look-learner.safetensors of a run")
+    args = parser.parse_args()
+
+    photos = open_pictures(args.data / "photos/clean", print)
+    training, held_out = photos.split(HOLD_OUT_EVERY)
+    order = np.random.default_rng(SEED).permutation(len(held_out))
+    folder = [held_out.read(int(i)) for i in order[: args.photos]]
+    test = [held_out.read(int(i)) for i in order[40:80]]
+    draw = np.random.default_rng(SEED + 1)
+    pixels = np.concatenate([p.reshape(-1, 3)[draw.integers(p.shape[0] * p.shape[1], size=PIXELS)] for p in test])
+    neutral = [training.read(i, 256) for i in range(0, len(training), max(1, len(training) // 400))]
+    neutral_thumbs = [thumbnail(p) for p in neutral]
+
+    methods: dict[str, Learner] = {
+        "identity": lambda finished: Lut.identity(33),
+        "MKL": lambda finished: transported(neutral, finished),
+        "network alone": lambda finished: learn_lut([thumbnail(p) for p in finished], weights=args.learner, fit=False),
+        "learned": lambda finished: learn_lut([thumbnail(p) for p in finished], weights=args.learner),
+        "learned, --from": lambda finished: learn_lut([thumbnail(p) for p in finished], neutral_thumbs, args.learner),
+    }
+    if args.baselines:
+        methods["sliced W."] = lambda finished: sliced_fit(neutral, finished)
+    looks = {"none": Lut.identity(33)}
+    looks |= {
+        path.stem: read_hald(np.asarray(Image.open(path).convert("RGB")))
+        for path in sorted((args.data / "looks").glob("*.png"))
+    }
+
+    print(f"{'look':<24}" + "".join(f"{name:>20}" for name in methods) + "   median (mean) CIEDE2000")
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    for look, truth in looks.items():
+        finished = [apply_lut(p, truth, threads=2) for p in folder]
+        wanted = through(truth, pixels)
+        line = f"{look:<24}"
+        for name, learn in methods.items():
+            began = time.perf_counter()
+            lut = learn(finished)
+            seconds[name].append(time.perf_counter() - began)
+            error = ciede2000(wanted, through(lut, pixels))
+            figure = float(np.median(error)), float(error.mean())
+            line += f"{figure[0]:>12.2f} ({figure[1]:.2f})"
+            if look != "none":
+                found[name].append(figure)
+        print(line, flush=True)
+    for what, value in (("median over looks", np.median), ("worst look", np.max)):
+        print(f"{what:<24}" + "".join("{:>12.2f} ({:.2f})".format(*value(found[name], axis=0)) for name in methods))
+    print(f"{'seconds a folder':<24}" + "".join(f"{np.median(seconds[name]):>19.2f}s" for name in methods))
+
+
+def through(lut: Lut, pixels: U8) -> NDArray[np.float64]:
+    """CIELAB of pixels [P, 3] after the look, as it is applied to photos."""
+    return np.asarray(srgb_to_lab(apply_lut(pixels[None], lut, threads=1)[0].astype(np.float32) / 255))
+
+
+def colors_of(pictures: Sequence[U8], each: int = 500) -> F32:
+    """Some colours of pictures, [P, 3] in 0..1."""
+    draw = np.random.default_rng(SEED)
+    rows = [p.reshape(-1, 3)[draw.integers(p.shape[0] * p.shape[1], size=each)] for p in pictures]
+    return np.concatenate(rows).astype(np.float32) / np.float32(255)
+
+
+def transported(neutral: Sequence[U8], finished: Sequence[U8]) -> Lut:
+    """The linear Monge-Kantorovich map (Pitie & Kokaram, 2007)."""
+    matrix, offset = linear_transport(colors_of(neutral), colors_of(finished))
+    return Lut(np.clip(Lut.identity(33).table @ matrix + offset, 0, 1).astype(np.float32))
+
+
+def sliced_fit(neutral: Sequence[U8], finished: Sequence[U8], steps: int = 400) -> Lut:
+    """A table of 17 nodes per axis that takes the neutral colours to the finished ones: sliced Wasserstein distance
+    (Bonneel et al., 2015) along random directions, plus smoothness."""
+    import torch
+
+    from huafeng.training.tables import identity, lookup
+
+    generator = torch.Generator().manual_seed(SEED)
+    source, target = (torch.from_numpy(colors_of(p)) for p in (neutral, finished))
+    table = identity(17)[None].clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([table], lr=0.01)
+    for _ in range(steps):
+        take = [x[torch.randint(len(x), (4096,), generator=generator)] for x in (source, target)]
+        directions = torch.nn.functional.normalize(torch.randn(3, 32, generator=generator), dim=0)
+        made, real = ((x @ directions).sort(0).values for x in (lookup(table, take[0][None])[0], take[1]))
+        shift = table - identity(17)
+        rough = sum(shift.diff(n=2, dim=axis).square().mean() for axis in (1, 2, 3))
+        loss = (made - real).square().mean() + 0.5 * rough
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return Lut(table.detach()[0].clamp(0, 1).numpy())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The look learner: a folder of finished pictures -> the look that lies over them. Needs numpy and Pillow alone.
+
+Runs the network that the recipe `looks` trains (`training/looknetwork.py` says what it is), on small copies of the pictures.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load as load_safetensors
+
+from huafeng.look import Lut
+from huafeng.pixels import F32, U8, Array
+
+WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
+POOL = 6000  # colours that stand for untouched photos in general
+THUMB_PX = 32
+SIZE = 33  # nodes per axis of the looks that it gives
+ITERATIONS = 3
+COLORS = 8192  # of a folder that are looked at
+BINS, QUANTILES, COARSE, NODES = 9, 16, 3, 9
+
+F64 = NDArray[np.float64]
+
+DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32)
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+
+
+def thumbnail(pixels: U8) -> U8:
+    """A picture uint8 [H, W, 3], squeezed to uint8 [32, 32, 3]: what the learner sees of it."""
+    return np.asarray(Image.fromarray(pixels).resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX))
+
+
+def learn_lut(
+    finished: Sequence[U8], untouched: Sequence[U8] | None = None, weights: Path = WEIGHTS, *, fit: bool = True
+) -> Lut:
+    """The look that lies over pictures, 33 nodes per axis.
+
+    Args:
+        finished: thumbnails of the finished pictures, uint8 [32, 32, 3] each.
+        untouched: thumbnails of photos without the look; None: photos in general.
+        weights: the network.
+        fit: correct what it leaves (`lookfit`).
+    """
+    w = _load(weights)
+    pictures = _unit(np.stack(finished))
+    colors = _some(pictures.reshape(-1, 3))
+    plain = w["usual"] if untouched is None else np.stack(untouched).reshape(-1, 3)
+    neutral = _some(_unit(plain))
+    things = _dense(_pooled(pictures, w), w, "things")
+    histogram, quantiles = _statistics(colors)
+    of_finished = _dense(histogram, w, "colors")
+    matrix, offset = linear_transport(neutral, colors)
+    identity = Lut.identity(SIZE).table
+    table = np.clip(identity @ matrix + offset, 0, 1).astype(np.float32)
+    upwards = spline(NODES, SIZE).astype(np.float32)
+    for _ in range(ITERATIONS):
+        now, quantiles_now = _statistics(lookup(table, neutral))
+        stride = (SIZE - 1) // (COARSE - 1)
+        seen = [things, of_finished, _dense(now, w, "colors"), 4 * (quantiles - quantiles_now), quantiles]
+        hidden = _dense(np.concatenate([*seen, table[::stride, ::stride, ::stride].ravel()]), w, "head.0")
+        coefficients = _linear(_dense(hidden, w, "head.2"), w, "coefficients")
+        rank = w["inward.weight"].shape[1]
+        inward = (w["inward.weight"] @ coefficients[:rank]).reshape(NODES, NODES, NODES, 3)
+        outward = (w["outward.weight"] @ coefficients[rank:]).reshape(NODES, NODES, NODES, 3)
+        smooth = np.einsum("abcd,xa,yb,zc->xyzd", inward, upwards, upwards, upwards, optimize=True)
+        table = np.clip(table + smooth + lookup(outward, table.reshape(-1, 3)).reshape(table.shape), 0, 1).astype(np.float32)
+    lut = Lut(table)
+    if not fit:
+        return lut
+    from huafeng.lookfit import refined
+
+    return refined(lut, neutral, colors, len(finished))
+
+
+def lookup(table: F32, colors: F32) -> F32:
+    """Colours [P, 3] in 0..1 through a table [N, N, N, 3], trilinear -> [P, 3]."""
+    last = len(table) - 1
+    place = np.clip(colors, 0, 1) * last
+    below = np.minimum(place.astype(np.intp), last - 1)
+    part = (place - below).astype(np.float32)
+    found = np.zeros((len(colors), table.shape[-1]), np.float32)
+    for corner in itertools.product((0, 1), repeat=3):
+        weight = np.prod([part[:, c] if up else 1 - part[:, c] for c, up in enumerate(corner)], axis=0)
+        red, green, blue = (below + corner).T
+        found += weight[:, None] * table[red, green, blue]
+    return found
+
+
+@cache
+def spline(nodes: int, places: int) -> F64:
+    """The matrix [places, nodes] from values at evenly spread nodes to those of the natural cubic spline through them."""
+    # second derivatives m: m[i-1] + 4 m[i] + m[i+1] = 6 (y[i-1] - 2 y[i] + y[i+1]), and 0 at both ends
+    inner = np.eye(nodes)[1:-1]
+    bend = 6 * (np.eye(nodes)[:-2] - 2 * inner + np.eye(nodes)[2:])
+    rows = 4 * np.eye(nodes - 2) + np.eye(nodes - 2, k=1) + np.eye(nodes - 2, k=-1)
+    second = np.zeros((nodes, nodes))
+    second[1:-1] = np.linalg.solve(rows, bend)
+    at = np.linspace(0, nodes - 1, places)
+    below = np.minimum(at.astype(int), nodes - 2)
+    t = (at - below)[:, None]
+    value = np.eye(nodes)
+    cubic = ((1 - t) ** 3 - (1 - t)) * second[below] + (t**3 - t) * second[below + 1]
+    return (1 - t) * value[below] + t * value[below + 1] + cubic / 6
+
+
+@cache
+def _load(path: Path) -> dict[str, F32]:
+    tensors = load_safetensors(path.read_bytes())
+    return {name: tensor if tensor.dtype == np.uint8 else tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
+def _unit(levels: Array) -> F32:
+    """Levels 0..255 -> 0..1."""
+    return np.asarray(levels, np.float32) / np.float32(255)
+
+
+def _some(colors: F32) -> F32:
+    """At most COLORS of them, spread evenly."""
+    if len(colors) <= COLORS:
+        return colors
+    return colors[np.linspace(0, len(colors) - 1, COLORS).round().astype(np.intp)]
+
+
+def _linear(x: F32, w: dict[str, F32], name: str) -> F32:
+    return np.asarray(w[f"{name}.weight"] @ x + w[f"{name}.bias"], np.float32)
+
+
+def _dense(x: F32, w: dict[str, F32], name: str) -> F32:
+    """A linear layer, then GELU in its tanh form (Hendrycks & Gimpel, 2016)."""
+    y = _linear(x, w, name)
+    return np.asarray(0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3))), np.float32)
+
+
+def _pooled(pictures: F32, w: dict[str, F32]) -> F32:
+    """Pictures [n, 32, 32, 3] -> mean and deviation over them of what their convolutions give, [4 C]."""
+    x = pictures * 2 - 1
+    for layer in range(3):
+        kernel = w[f"convolutions.{layer}.weight"].transpose(2, 3, 1, 0)  # [3, 3, in, out]
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        side = x.shape[1] // 2
+        y = w[f"convolutions.{layer}.bias"] + np.zeros((len(x), side, side, kernel.shape[3]), np.float32)
+        for down, across in itertools.product(range(3), repeat=2):
+            y += padded[:, down : down + 2 * side : 2, across : across + 2 * side : 2] @ kernel[down, across]
+        x = np.maximum(y, 0)
+    each = np.concatenate([x.mean((1, 2)), x.max((1, 2))], 1)
+    return np.concatenate([each.mean(0), np.sqrt(each.var(0) + 1e-4)]).astype(np.float32)
+
+
+def _statistics(colors: F32) -> tuple[F32, F32]:
+    """As `looknetwork.statistics`."""
+    nodes = np.arange(BINS, dtype=np.float32)
+    red, green, blue = np.maximum(1 - np.abs(colors.T[:, :, None] * (BINS - 1) - nodes), 0)  # [P, BINS] each
+    histogram = (red[:, :, None] * green[:, None]).reshape(len(colors), -1).T @ blue / len(colors)
+    ordered = np.sort(colors @ DIRECTIONS.T, axis=0)
+    at = ((np.arange(QUANTILES) + 0.5) / QUANTILES * (len(colors) - 1)).round().astype(np.intp)
+    return np.sqrt(np.maximum(histogram.ravel(), 1e-6)) * np.float32(8), ordered[at].T.ravel()
+
+
+def linear_transport(untouched: F32, finished: F32) -> tuple[F64, F64]:
+    """As `looknetwork.linear_transport`."""
+    faint = 1e-4 * np.eye(3)
+    u, f = (np.cov(x.T.astype(np.float64), bias=True) + faint for x in (untouched, finished))
+    root, back = _power(u, 0.5), _power(u, -0.5)
+    matrix = back @ _power(root @ f @ root, 0.5) @ back
+    return matrix, finished.mean(0) - untouched.mean(0) @ matrix
+
+
+def _power(matrix: F64, exponent: float) -> F64:
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T)

@@ -1,0 +1,281 @@
+"""`huafeng learn` for looks: a photographer's colour and tone, from a folder of finished pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Run
+from PIL import Image
+
+from huafeng import Style
+from huafeng.color import ciede2000, srgb_to_lab
+from huafeng.look import Lut, apply_lut
+from huafeng.looklearner import WEIGHTS, learn_lut, thumbnail
+from huafeng.pixels import U8
+from huafeng.training.finished import is_drawn
+from huafeng.training.learn_look import with_neutral_greys, without_color
+from huafeng.training.looknetwork import linear_transport, statistics
+from huafeng.training.recipe import Clock, Machine
+from huafeng.training.recipes import looks
+from huafeng.training.recipes.looks import Looks, LooksOptions
+from huafeng.training.tables import enlarged, identity, lookup
+
+AGREED = ("--consent", "photos of scikit-image")
+
+
+def warm() -> Lut:
+    """A warm, faded look with less colour."""
+    nodes = Lut.identity(17).table
+    luma = nodes @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    faded = luma[..., None] + 0.6 * (nodes - luma[..., None])
+    return Lut(np.clip(faded * (0.9, 0.85, 0.7) + (0.1, 0.08, 0.08), 0, 1).astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def photos(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> list[U8]:
+    """Sixteen different parts of four photos."""
+    parts = []
+    for photo in (astronaut, chelsea, coffee, rocket):
+        h, w = photo.shape[0] // 2, photo.shape[1] // 2
+        parts += [np.ascontiguousarray(photo[y : y + h, x : x + w]) for y in (0, h) for x in (0, w)]
+    return parts
+
+
+def save(folder: Path, pictures: list[U8], lut: Lut | None = None, suffix: str = ".png") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, picture in enumerate(pictures):
+        done = picture if lut is None else apply_lut(picture, lut, threads=1)
+        Image.fromarray(done).save(folder / f"{k:02}{suffix}")
+    return folder
+
+
+@pytest.fixture
+def finished(tmp_path: Path, photos: list[U8]) -> Path:
+    return save(tmp_path / "finished", photos, warm())
+
+
+def difference(lut: Lut, other: Lut, photos: list[U8]) -> float:
+    """Median CIEDE2000 on photos."""
+    pixels = np.concatenate([p[::7, ::7].reshape(-1, 3) for p in photos])[None]
+    first, second = (srgb_to_lab(apply_lut(pixels, x, threads=1)[0].astype(np.float32) / 255) for x in (lut, other))
+    return float(np.median(ciede2000(first, second)))
+
+
+def test_a_folder_becomes_a_look_with_a_card(huafeng: Run, finished: Path, styles_folder: Path, photos: list[U8]) -> None:
+    said = ("--title", "Warm", "--title-zh", "暖", "--author", "A. Nobody", "--licence", "CC0-1.0")
+    ran = huafeng("learn", str(finished), "--as", "warm", *said, *AGREED)
+    assert ran.code == 0, ran.err
+    path = styles_folder / "warm.style"
+    assert ran.out == f"{path}\n"
+    style = Style.load(path)
+    assert (style.kind, style.card.title_en, style.card.title_zh) == ("look", "Warm", "暖")
+    assert style.card.consent == "photos of scikit-image"
+    assert style.card.trained_on == "16 pictures: finished"
+    assert path.stat().st_size <= 500_000
+    with Image.open(styles_folder / "warm.png") as card:
+        assert card.width >= 1200
+    lut = Lut(style.tensors["lut"])
+    assert lut.size == 33
+    assert difference(lut, warm(), photos) < 0.75 * difference(Lut.identity(33), warm(), photos)
+    Image.fromarray(photos[0]).save("photo.png")
+    assert huafeng("apply", "warm", "photo.png").code == 0
+    assert huafeng("cube", "warm", "-o", "warm.cube").code == 0
+
+
+def test_the_same_folder_gives_the_same_look(huafeng: Run, finished: Path, styles_folder: Path) -> None:
+    for name in ("one", "two"):
+        assert huafeng("learn", str(finished), "--as", name, *AGREED).code == 0
+    first, second = (Style.load(styles_folder / f"{name}.style").tensors["lut"] for name in ("one", "two"))
+    assert np.array_equal(first, second)
+
+
+def test_a_look_needs_no_torch(finished: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys; sys.modules['torch'] = None; from huafeng.cli import main; main()"
+    arguments = ("learn", str(finished), "--as", "warm", "-o", str(tmp_path / "warm.style"), *AGREED)
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_untouched_photos_are_the_neutral_side(huafeng: Run, tmp_path: Path, photos: list[U8], styles_folder: Path) -> None:
+    """The learner is told what was there before: photos that were all too dark by themselves are no dark look."""
+    dark = [(p * 0.5).astype(np.uint8) for p in photos]
+    folder = save(tmp_path / "dark", dark)
+    assert huafeng("learn", str(folder), "--as", "alone", *AGREED).code == 0
+    assert huafeng("learn", str(folder), "--as", "told", "--from", str(save(tmp_path / "before", dark)), *AGREED).code == 0
+    alone, told = (Lut(Style.load(styles_folder / f"{name}.style").tensors["lut"]) for name in ("alone", "told"))
+    identity = Lut.identity(33)
+    assert difference(told, identity, dark) < difference(alone, identity, dark)
+
+
+def test_a_black_and_white_folder(huafeng: Run, tmp_path: Path, photos: list[U8], styles_folder: Path) -> None:
+    grey = [np.repeat(p.mean(2, keepdims=True).astype(np.uint8), 3, 2) for p in photos]
+    ran = huafeng("learn", str(save(tmp_path / "grey", grey)), "--as", "grey", *AGREED)
+    assert ran.code == 0
+    assert "black and white: so is the look" in ran.err
+    table = Style.load(styles_folder / "grey.style").tensors["lut"]
+    assert float(np.ptp(table, axis=-1).max()) < 1e-3
+    mixed = save(tmp_path / "mixed", [*grey[:8], *photos[8:]])
+    assert "8 of 16 pictures are black and white" in huafeng("learn", str(mixed), "--as", "mixed", *AGREED).err
+
+
+def test_below_eight_pictures_it_asks_for_force(huafeng: Run, tmp_path: Path, photos: list[U8], styles_folder: Path) -> None:
+    few = save(tmp_path / "few", photos[:3], warm())
+    ran = huafeng("learn", str(few), "--as", "few", *AGREED)
+    assert ran.code == 2
+    assert "at least 8" in ran.err and "--force" in ran.err
+    assert not (styles_folder / "few.style").exists()
+    assert huafeng("learn", str(few), "--as", "few", "--force", *AGREED).code == 0
+
+
+def test_one_photo_wants_force_as_well(huafeng: Run, tmp_path: Path, photos: list[U8]) -> None:
+    one = save(tmp_path / "one", photos[:1])
+    assert huafeng("learn", str(one / "00.png"), "--kind", "look", "--as", "one", *AGREED).code == 2
+    assert huafeng("learn", str(one / "00.png"), "--kind", "look", "--as", "one", "--force", *AGREED).code == 0
+
+
+def test_people_want_consent(huafeng: Run, tmp_path: Path, astronaut: U8, styles_folder: Path) -> None:
+    pytest.importorskip("cv2", reason="finding people needs OpenCV (extra `portrait`)")
+    faces = [np.ascontiguousarray(astronaut[k : k + 400, 20 * k // 4 : 20 * k // 4 + 400]) for k in range(0, 40, 4)]
+    folder = save(tmp_path / "people", [np.roll(f, 1, 2) if k % 2 else f for k, f in enumerate(faces)])
+    ran = huafeng("learn", str(folder), "--as", "people", "--force")
+    assert ran.code == 2
+    assert "--consent" in ran.err
+    assert not list(styles_folder.glob("people*"))
+    assert huafeng("learn", str(folder), "--as", "people", "--force", *AGREED).code == 0
+
+
+def test_screenshots_duplicates_and_damaged_files(huafeng: Run, finished: Path) -> None:
+    page = np.full((300, 400, 3), 235, np.uint8)
+    page[40:60, 30:300] = 30
+    Image.fromarray(page).save(finished / "screenshot.png")
+    (finished / "again.png").write_bytes((finished / "00.png").read_bytes())
+    (finished / "damaged.png").write_bytes((finished / "01.png").read_bytes()[:2000])
+    (finished / "nothing.jpg").write_bytes(b"")
+    ran = huafeng("learn", str(finished), "--as", "warm", *AGREED)
+    assert ran.code == 0, ran.err
+    assert "screenshots or drawings and are left out: screenshot.png" in ran.err
+    assert "1 pictures are there more than once" in ran.err or "more than once" in ran.err
+    assert "nothing.jpg" in ran.err
+    assert "damaged.png" in ran.err
+
+
+def test_only_screenshots(huafeng: Run, tmp_path: Path) -> None:
+    pages = [np.full((200, 300, 3), 200 + k, np.uint8) for k in range(9)]
+    ran = huafeng("learn", str(save(tmp_path / "pages", pages)), "--as", "pages", *AGREED)
+    assert ran.code == 2
+    assert "no photos" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--kind", "look", "--photos", "."), "--photos is for --kind art"),
+        (("--kind", "art", "--neutral-greys"), "--neutral-greys is for --kind look"),
+        (("--from", "nowhere"), "nowhere"),
+        (("-o", "warm.txt"), "end it in .style"),
+    ],
+)
+def test_what_cannot_be(huafeng: Run, finished: Path, arguments: tuple[str, ...], told: str) -> None:
+    consent = () if "art" in arguments else AGREED
+    ran = huafeng("learn", str(finished), "--as", "warm", *arguments, *consent)
+    assert ran.code == 2
+    assert told in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_style_or_a_card_that_is_there_stays(huafeng: Run, finished: Path, styles_folder: Path) -> None:
+    (styles_folder / "warm.png").write_bytes(b"mine")
+    assert huafeng("learn", str(finished), "--as", "warm", *AGREED).code == 2
+    assert (styles_folder / "warm.png").read_bytes() == b"mine"
+    assert not (styles_folder / "warm.style").exists()
+
+
+def test_a_folder_without_a_look_is_left_nearly_alone(photos: list[U8]) -> None:
+    lut = learn_lut([thumbnail(p) for p in photos])
+    assert difference(lut, Lut.identity(33), photos) < 4  # sixteen parts of four photos
+
+
+def test_neutral_greys() -> None:
+    lut = with_neutral_greys(warm())
+    greys = lut.table[np.arange(17), np.arange(17), np.arange(17)]
+    assert float(np.ptp(greys, axis=1).max()) < 1e-5
+    assert np.allclose(lut.table[16, 0, 0], warm().table[16, 0, 0], atol=1e-5)  # full colours stay
+    assert float(np.ptp(without_color(warm()).table, axis=-1).max()) == 0
+
+
+def test_drawings_and_photos(photos: list[U8]) -> None:
+    assert not any(is_drawn(p) for p in photos)
+    assert is_drawn(np.full((50, 60, 3), 128, np.uint8))
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, np.arange(64) // 16 % 2 == 0] = (200, 30, 30)
+    assert is_drawn(stripes)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, photos: list[U8]) -> Looks:
+    folder = save(tmp_path_factory.mktemp("data") / "photos", photos)
+    options = LooksOptions(pictures={str(folder): 1.0}, hold_out_every=4, batch=2, crop_px=32, folder=(4, 6))
+    torch.manual_seed(0)
+    return Looks(options, Machine(precision="fp32", tell=lambda text: None))
+
+
+def test_training_lowers_the_loss_and_repeats(trained: Looks) -> None:
+    losses = []
+    for step in range(12):
+        report = trained.step(Clock(step, 2 * step, step / 12, 2, 32, seed=5))
+        losses.append({name: float(value) for name, value in report.losses.items()})
+    assert all(np.isfinite(list(row.values())).all() for row in losses)
+    again = float(trained.step(Clock(0, 0, 0.0, 2, 32, seed=5)).losses["grade"])
+    assert again < losses[0]["grade"]  # the same folders, better known
+    assert set(trained.figures()) == {"objective", "harm"}
+    assert trained.samples().ndim == 3
+    assert trained.diversity(Clock(0, 0, 0.0, 2, 32, seed=5)) > 0
+
+
+def test_the_critic_takes_part(photos: list[U8], tmp_path: Path) -> None:
+    from huafeng.training.adversary import AdversarialOptions
+
+    options = LooksOptions(
+        pictures={str(save(tmp_path, photos)): 1.0}, hold_out_every=4, batch=2, crop_px=32, folder=(4, 4),
+        adversarial=AdversarialOptions(weight=0.1),
+    )  # fmt: skip
+    recipe = Looks(options, Machine(precision="fp32", tell=lambda text: None))
+    before = [p.clone() for p in recipe.adversary.discriminator.parameters()]
+    report = recipe.step(Clock(0, 0, 0.5, 2, 32, seed=1))
+    assert {"grade", "beyond", "fool", "discriminator"} <= report.losses.keys()
+    after = list(recipe.adversary.discriminator.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_runtime_learns_what_the_network_says(trained: Looks, tmp_path: Path, photos: list[U8]) -> None:
+    """numpy in `looklearner`, torch in `looknetwork`: the same table within 1/1000, from the exported float16 weights."""
+    for parameter in trained.average.module.parameters():
+        torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(parameter.numel()))
+    (path,) = trained.export(tmp_path)
+    thumbs = [thumbnail(p) for p in photos]
+    found = learn_lut(thumbs, thumbs[:3], path, fit=False).table
+    network = trained.average.module.half().float()
+    pictures = torch.from_numpy(np.stack(thumbs)).permute(0, 3, 1, 2)[None].float() / 255
+    every = pictures.movedim(2, -1).flatten(1, 3)
+    colors = every[:, torch.from_numpy(np.linspace(0, every.shape[1] - 1, 8192).round().astype(int))]
+    plain = torch.from_numpy(np.stack(thumbs[:3])).reshape(1, -1, 3).float() / 255
+    with torch.no_grad():
+        things = network.embed(pictures)
+        matrix, offset = linear_transport(plain, colors)
+        table = (identity(33).reshape(1, -1, 3) @ matrix + offset).clamp(0, 1).reshape(1, 33, 33, 33, 3)
+        for _ in looks.ITERATIONS:
+            inward, outward = network.step(things, statistics(colors), statistics(lookup(table, plain)), table)
+            table = table + enlarged(inward, 33) + lookup(outward, table.flatten(1, 3)).reshape(table.shape)
+            table = table.clamp(0, 1)
+    assert float(np.abs(table[0].numpy() - found).max()) < 1e-3
+    assert float(np.abs(found - identity(33).numpy()).mean()) > 0.01  # not by doing nothing
+
+
+def test_the_learner_is_small() -> None:
+    assert WEIGHTS.stat().st_size < 3_000_000
