@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from huafeng import faces
 from huafeng.errors import DataError
-from huafeng.evaluation.faces import Face, Faces, available, face_figures, find_faces
+from huafeng.evaluation.faces import Face, Faces, face_figures, find_faces
 
-needs_opencv = pytest.mark.skipif(not available(), reason="OpenCV is not installed")
+needs_opencv = pytest.mark.skipif(not faces.available(), reason="OpenCV is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_photos_without_faces(coffee, rocket):
 def test_without_opencv(astronaut, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     faces.cascade.cache_clear()
-    assert not available()
+    assert not faces.available()
     with pytest.raises(DataError, match=r"huafeng\[portrait\]"):
         find_faces(astronaut)
     faces.cascade.cache_clear()

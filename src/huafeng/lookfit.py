@@ -3,6 +3,7 @@
 Sliced Wasserstein descent (Pitie, Kokaram & Dahyot, "N-dimensional probability density function transfer", ICCV 2005) on a
 smooth correction of the table. It begins at what the network says, which is the prior, and stops as soon as the colours are as
 near as those of untouched folders are to photos in general: further on it would fit content (Morozov's discrepancy principle).
+Where the network is far off (it has hardly seen so strong a look), it is trusted less, and the fit goes on.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ F64 = NDArray[np.float64]
 EXPLAINED = 5.5 / 255  # distance that content alone explains in folders of USUAL_COUNT photos: fewer differ more
 USUAL_COUNT = 40
 RATE = 0.15  # share of the way to each target that a step goes
-MOST_STEPS = 80
+MOST_STEPS = 150
 PRIOR = 8.0  # colours that a node's prior weighs
+FAR = 2.0  # a network that leaves so many times what content explains is far off:
+FAR_SHARE, FAR_PRIOR = 0.3, 2.0  # the fit then goes on to this share of it, with this prior
 LEVELS = (np.arange(32) + 0.5) / 32
 
 
@@ -38,7 +41,10 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
     source, target = (x[draw.permutation(len(x))[:size]] for x in (untouched, finished))
     begun = lookup(lut.table, source)
     nodes, shares = _corners(source)
-    mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)[:, None] + PRIOR
+    prior = PRIOR
+    if distance(begun, target) > FAR * enough:
+        enough, prior = FAR_SHARE * enough, FAR_PRIOR
+    mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)[:, None] + prior
     correction, now = np.zeros((NODES**3, 3)), begun
     for _ in range(MOST_STEPS):
         if distance(now, target) <= enough:
@@ -48,7 +54,7 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
         pulled = np.stack([np.bincount(nodes.ravel(), (shares * move[:, c]).ravel(), NODES**3) for c in range(3)], 1)
         correction += RATE * pulled / mass
         blurred = _blurred(correction.reshape(NODES, NODES, NODES, 3)).reshape(-1, 3)
-        correction += PRIOR / mass * (blurred - correction)  # nodes that no colour is near follow their neighbours
+        correction += prior / mass * (blurred - correction)  # nodes that no colour is near follow their neighbours
         now = np.clip(begun + (shares[..., None] * correction[nodes]).sum(0), 0, 1)
     if not correction.any():
         return lut

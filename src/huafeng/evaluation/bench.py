@@ -29,6 +29,7 @@ from huafeng.evaluation.subjects import FolderSubject, Subject, read
 from huafeng.evaluation.summary import pair_figures, safe_strength, style_figures
 from huafeng.evaluation.values import F64, Values
 from huafeng.evaluation.works import Seen, Works, see
+from huafeng.faces import available as faces_can_be_sought
 from huafeng.pixels import F32, U8, blend
 from huafeng.training.pictures import Pictures, listing
 
@@ -126,7 +127,7 @@ class Bench:
             return None  # told in the warnings
         finally:
             self._advance()
-        found = facefinder.find_faces(photo) if facefinder.available() else []
+        found = facefinder.find_faces(photo) if faces_can_be_sought() else []
         return row, self.protocol.crop(photo).copy(), found
 
     def photo(self, row: int) -> U8:
@@ -201,7 +202,7 @@ class Bench:
                 self._refuse_mixed_up(subject, crops)
             found = self.measure(pool, crops, STRENGTHS if self.works else ())
         left_out = []
-        if facefinder.available():
+        if faces_can_be_sought():
             shares = np.array([one.kept for one in kept], np.float64)
             found.pairs |= {"faces-kept": shares, "face-shift": np.array([one.shift for one in kept], np.float64)}
             if np.isnan(shares).all():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from huafeng.errors import DataError
 from huafeng.faces import Frame, cascade, find_frames, grey
 from huafeng.pixels import U8, resize
 
@@ -43,15 +42,6 @@ class Faces:
 
     kept: float
     shift: float
-
-
-def available() -> bool:
-    """Whether faces can be sought: OpenCV is there, and has its cascades."""
-    try:
-        cascade("haarcascade_frontalface_default", threading.get_ident())
-    except DataError:
-        return False
-    return True
 
 
 def find_faces(picture: U8) -> list[Face]:
