@@ -25,7 +25,7 @@ USUAL_COUNT = 40
 RATE = 0.15  # share of the way to each target that a step goes
 MOST_STEPS = 150
 PRIOR = 8.0  # colours that a node's prior weighs
-FAR = 2.0  # a network that leaves so many times what content explains is far off:
+FAR = 2.3  # a network that leaves so many times what content explains is far off:
 FAR_SHARE, FAR_PRIOR = 0.3, 2.0  # the fit then goes on to this share of it, with this prior
 LEVELS = (np.arange(32) + 0.5) / 32
 
