@@ -100,7 +100,7 @@ def test_a_damaged_picture_among_good_ones_is_named_and_passed_over(huafeng: Run
     (works / "cut.jpg").write_bytes((works / "cat.jpg").read_bytes()[:700])
     (works / "text.png").write_text("no picture")
     (works / "notes.txt").write_text("not even that")
-    ran = huafeng("learn", str(works), "--as", "cups", *QUICK)
+    ran = huafeng("learn", str(works), "--kind", "art", "--as", "cups", *QUICK)
     assert ran.code == 0, ran.err
     assert "1 of 4 pictures cannot be read and is left out: text.png." in ran.err  # cut.jpg has a sound header
     assert Style.load(styles_folder / "cups.style").kind == "art"
@@ -114,7 +114,8 @@ def test_mistakes(huafeng: Run, works: Path, styles_folder: Path) -> None:
     for arguments, told in (
         ((str(works / "gone.jpg"), "--as", "x"), "gone.jpg"),
         ((str(works / "empty"), "--as", "x"), "has no pictures in it"),
-        ((str(works / "cut"), "--as", "x"), "cut.jpg is cut off or damaged"),
+        ((str(works / "cut"), "--kind", "art", "--as", "x"), "cut.jpg is cut off or damaged"),
+        ((str(works / "cut"), "--as", "x"), "None of the pictures can be read"),
         ((str(works / "cut" / "cut.jpg"), "--as", "x"), "cut.jpg is cut off or damaged"),
         ((cup, "--as", "My Style"), "'My Style' is not a style name"),
         ((cup, "--as", "x", "-o", "x.png"), "x.png is no name for a style file: end it in .style."),
@@ -163,7 +164,7 @@ def test_without_sample_photos_a_folder_is_asked_for(monkeypatch: pytest.MonkeyP
 
 def test_without_torch_the_extra_is_named(works: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from huafeng import cli; sys.exit(cli.run(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "learn", str(works), "--as", "x"]
+    command = [sys.executable, "-c", code, "learn", str(works), "--kind", "art", "--as", "x"]
     ran = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, check=False)
     assert ran.returncode == 2
     assert ran.stderr == 'Error: Learning needs torch: pip install "huafeng[train]".\n'

@@ -36,7 +36,9 @@ def test_both_languages_show_the_same_commands() -> None:
 
 
 def test_the_commands_name_options_that_exist(huafeng) -> None:
-    verbs = ("apply", "styles", "train", "doctor", "prepare", "evaluate", "explain", "learn")
+    verbs = (
+        "apply", "styles", "recommend", "learn", "cube", "lint", "doctor", "prepare", "train", "evaluate", "explain",
+    )  # fmt: skip
     help_text = "".join(huafeng(verb, "--help").out for verb in verbs)
     text = READMES[0].read_text(encoding="utf-8")
     typed = [line.split("huafeng ", 1)[1] for line in text.splitlines() if "huafeng " in line]

@@ -73,6 +73,8 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
                 seen.kept.append(picture)
     if drawn:
         tell(f"{len(drawn):,} of {len(chosen):,} {what} look like screenshots or drawings and are left out: {listing(drawn)}.")
+    if not looks and not drawn:
+        raise DataError(f"None of the {what} can be read: copy them again from where they came.")
     if not looks:
         raise DataError(f"There are no photos among the {what}: screenshots and drawings have no look to learn.")
     again = {k for group in near_duplicates(looks) for k in group[1:]}
