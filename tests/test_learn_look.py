@@ -200,8 +200,8 @@ def test_a_style_or_a_card_that_is_there_stays(huafeng: Run, finished: Path, sty
 def test_a_folder_without_a_look_is_changed_less_than_by_matching_colors(photos: list[U8]) -> None:
     """Sixteen parts of four photos have colours of their own, which the linear transport takes for a look."""
     thumbs = [thumbnail(p) for p in photos]
-    usual = load_file(WEIGHTS)["usual"].astype(np.float32) / 255
-    matrix, offset = looklearner.linear_transport(usual, np.stack(thumbs).reshape(-1, 3).astype(np.float32) / 255)
+    usual = load_file(WEIGHTS)["usual"].astype(np.float32) / np.float32(255)
+    matrix, offset = looklearner.linear_transport(usual, np.stack(thumbs).reshape(-1, 3).astype(np.float32) / np.float32(255))
     matched = Lut(np.clip(Lut.identity(33).table @ matrix + offset, 0, 1).astype(np.float32))
     identity = Lut.identity(33)
     assert difference(learn_lut(thumbs), identity, photos) < 0.8 * difference(matched, identity, photos)
