@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huafeng.color import srgb_to_lab
-from huafeng.looklearner import spline
+from huafeng.colortable import spline
 from huafeng.training.grades import STEPS, random_grades
 from huafeng.training.looknetwork import linear_transport
 from huafeng.training.tables import color_difference, density, enlarged, identity, lab, lookup

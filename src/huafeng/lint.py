@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huafeng.color import ciede2000, lab_to_srgb, srgb_to_lab
+from huafeng.colortable import sample
 from huafeng.errors import LutError
 from huafeng.look import Lut
 from huafeng.pixels import F32, Array
@@ -271,16 +272,7 @@ def hue_turns(before: Array, after: Array) -> F64:
 
 def look_up(lut: Lut, colors: Array) -> F64:
     """sRGB floats [N, 3] in 0..1 through the table -> float64 [N, 3], trilinear; colours beyond are clipped first."""
-    last = lut.size - 1
-    place = np.clip(colors, 0, 1).astype(np.float64) * last
-    below = np.minimum(place.astype(np.intp), last - 1)
-    part = place - below
-    found = np.zeros_like(place)
-    for corner in np.ndindex(2, 2, 2):
-        weight = np.where(corner, part, 1 - part).prod(1)
-        node = below + corner
-        found += weight[:, None] * lut.table[node[:, 0], node[:, 1], node[:, 2]]
-    return found
+    return np.asarray(sample(lut.table, colors.astype(np.float64)), np.float64)
 
 
 def _grey_ramp(lut: Lut) -> F64:

@@ -14,11 +14,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from huafeng.colortable import corners, enlarged, sample
 from huafeng.look import Lut
-from huafeng.looklearner import DIRECTIONS, NODES, lookup, spline
 from huafeng.pixels import F32
 
 F64 = NDArray[np.float64]
+
+NODES = 9  # per axis, of the correction and of the network's tables
+# the 13 directions of the cube: axes and all diagonals, of length 1
+DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32)
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 
 EXPLAINED = 5.5 / 255  # distance that content alone explains in folders of USUAL_COUNT photos: fewer differ more
 USUAL_COUNT = 40
@@ -39,8 +44,8 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
     draw = np.random.default_rng(0)
     size = min(len(untouched), len(finished))
     source, target = (x[draw.permutation(len(x))[:size]] for x in (untouched, finished))
-    begun = lookup(lut.table, source)
-    nodes, shares = _corners(source)
+    begun = sample(lut.table, source)
+    nodes, shares = corners(source, NODES)
     prior = PRIOR
     if distance(begun, target) > FAR * enough:
         enough, prior = FAR_SHARE * enough, FAR_PRIOR
@@ -58,8 +63,7 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
         now = np.clip(begun + (shares[..., None] * correction[nodes]).sum(0), 0, 1)
     if not correction.any():
         return lut
-    up = spline(NODES, lut.size)
-    smooth = np.einsum("abcd,xa,yb,zc->xyzd", correction.reshape(NODES, NODES, NODES, 3), up, up, up, optimize=True)
+    smooth = enlarged(correction.reshape(NODES, NODES, NODES, 3), lut.size)
     return Lut(np.clip(lut.table + smooth, 0, 1).astype(np.float32))
 
 
@@ -75,19 +79,6 @@ def _towards(now: F32 | F64, target: F32, axes: F64) -> F64:
     matched = np.empty_like(along)
     np.put_along_axis(matched, np.argsort(along, axis=0), wanted, axis=0)
     return np.asarray((matched - along) @ axes.T)
-
-
-def _corners(colors: F32) -> tuple[NDArray[np.intp], F64]:
-    """The eight nodes around each colour [8, P], and its shares in them."""
-    place = colors * (NODES - 1)
-    below = np.minimum(place.astype(np.intp), NODES - 2)
-    part = place - below
-    nodes, shares = [], []
-    for corner in itertools.product((0, 1), repeat=3):
-        red, green, blue = (below + corner).T
-        nodes.append((red * NODES + green) * NODES + blue)
-        shares.append(np.where(corner, part, 1 - part).prod(1))
-    return np.stack(nodes), np.stack(shares).astype(np.float64)
 
 
 def _blurred(grid: F64) -> F64:

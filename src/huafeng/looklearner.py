@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load as load_safetensors
 
+from huafeng.colortable import enlarged, sample
 from huafeng.look import Lut
+from huafeng.lookfit import DIRECTIONS, NODES, refined
 from huafeng.pixels import F32, U8, Array
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
@@ -24,12 +26,9 @@ THUMB_PX = 32
 SIZE = 33  # nodes per axis of the looks that it gives
 ITERATIONS = 3
 COLORS = 8192  # of a folder that are looked at
-BINS, QUANTILES, COARSE, NODES = 9, 16, 3, 9
+BINS, QUANTILES, COARSE = 9, 16, 3  # of its histograms per axis, per direction, and of its own table per axis
 
 F64 = NDArray[np.float64]
-
-DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32)
-DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 
 
 def thumbnail(pixels: U8) -> U8:
@@ -59,9 +58,8 @@ def learn_lut(
     matrix, offset = linear_transport(neutral, colors)
     identity = Lut.identity(SIZE).table
     table = np.clip(identity @ matrix + offset, 0, 1).astype(np.float32)
-    upwards = spline(NODES, SIZE).astype(np.float32)
     for _ in range(ITERATIONS):
-        now, quantiles_now = _statistics(lookup(table, neutral))
+        now, quantiles_now = _statistics(sample(table, neutral))
         stride = (SIZE - 1) // (COARSE - 1)
         seen = [things, of_finished, _dense(now, w, "colors"), 4 * (quantiles - quantiles_now), quantiles]
         hidden = _dense(np.concatenate([*seen, table[::stride, ::stride, ::stride].ravel()]), w, "head.0")
@@ -69,45 +67,10 @@ def learn_lut(
         rank = w["inward.weight"].shape[1]
         inward = (w["inward.weight"] @ coefficients[:rank]).reshape(NODES, NODES, NODES, 3)
         outward = (w["outward.weight"] @ coefficients[rank:]).reshape(NODES, NODES, NODES, 3)
-        smooth = np.einsum("abcd,xa,yb,zc->xyzd", inward, upwards, upwards, upwards, optimize=True)
-        table = np.clip(table + smooth + lookup(outward, table.reshape(-1, 3)).reshape(table.shape), 0, 1).astype(np.float32)
+        moved = sample(outward, table.reshape(-1, 3)).reshape(table.shape)
+        table = np.clip(table + enlarged(inward, SIZE) + moved, 0, 1).astype(np.float32)
     lut = Lut(table)
-    if not fit:
-        return lut
-    from huafeng.lookfit import refined
-
-    return refined(lut, neutral, colors, len(finished))
-
-
-def lookup(table: F32, colors: F32) -> F32:
-    """Colours [P, 3] in 0..1 through a table [N, N, N, 3], trilinear -> [P, 3]."""
-    last = len(table) - 1
-    place = np.clip(colors, 0, 1) * last
-    below = np.minimum(place.astype(np.intp), last - 1)
-    part = (place - below).astype(np.float32)
-    found = np.zeros((len(colors), table.shape[-1]), np.float32)
-    for corner in itertools.product((0, 1), repeat=3):
-        weight = np.prod([part[:, c] if up else 1 - part[:, c] for c, up in enumerate(corner)], axis=0)
-        red, green, blue = (below + corner).T
-        found += weight[:, None] * table[red, green, blue]
-    return found
-
-
-@cache
-def spline(nodes: int, places: int) -> F64:
-    """The matrix [places, nodes] from values at evenly spread nodes to those of the natural cubic spline through them."""
-    # second derivatives m: m[i-1] + 4 m[i] + m[i+1] = 6 (y[i-1] - 2 y[i] + y[i+1]), and 0 at both ends
-    inner = np.eye(nodes)[1:-1]
-    bend = 6 * (np.eye(nodes)[:-2] - 2 * inner + np.eye(nodes)[2:])
-    rows = 4 * np.eye(nodes - 2) + np.eye(nodes - 2, k=1) + np.eye(nodes - 2, k=-1)
-    second = np.zeros((nodes, nodes))
-    second[1:-1] = np.linalg.solve(rows, bend)
-    at = np.linspace(0, nodes - 1, places)
-    below = np.minimum(at.astype(int), nodes - 2)
-    t = (at - below)[:, None]
-    value = np.eye(nodes)
-    cubic = ((1 - t) ** 3 - (1 - t)) * second[below] + (t**3 - t) * second[below + 1]
-    return (1 - t) * value[below] + t * value[below + 1] + cubic / 6
+    return refined(lut, neutral, colors, len(finished)) if fit else lut
 
 
 @cache

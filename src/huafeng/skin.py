@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huafeng.color import ciede2000, lab_to_srgb, srgb_to_lab
+from huafeng.colortable import sample
 from huafeng.faces import Frame, find_frames
-from huafeng.look import Lut, apply_lut, sample_grid
+from huafeng.look import Lut, apply_lut
 from huafeng.pixels import F32, U8, Array, blend, resize
 
 CAP = 4.0  # CIEDE2000
@@ -135,14 +136,9 @@ def colors_kept(lut: Lut) -> float:
     hues = np.arange(12) * (np.pi / 6)
     before = np.stack(np.broadcast_arrays(np.array([[35.0], [50.0], [65.0], [80.0]]), 22 * np.cos(hues), 22 * np.sin(hues)), -1)
     colors = np.clip(lab_to_srgb(before), 0, 1)
-    spreads = [_spread(srgb_to_lab(picked)[..., 1:]) for picked in (colors, _looked_up(lut, colors))]
+    looked_up = sample(lut.table, colors.reshape(-1, 3)).reshape(colors.shape)
+    spreads = [_spread(srgb_to_lab(picked)[..., 1:]) for picked in (colors, looked_up)]
     return spreads[1] / spreads[0]
-
-
-def _looked_up(lut: Lut, colors: Array) -> F32:
-    flat = colors.reshape(-1, 3)
-    points = [sample_grid(lut.table, (color[:1], color[1:2], color[2:]))[0, 0, 0] for color in flat]
-    return np.stack(points).reshape(colors.shape)
 
 
 def _spread(tones: Array) -> float:

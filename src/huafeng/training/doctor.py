@@ -177,7 +177,7 @@ def _look(entry: Entry) -> _Seen:
     kind = {"MPO": "JPEG", "HEIF": "HEIC"}.get(header.format or "", header.format or "")
     digest = hashlib.blake2b(data, digest_size=16).digest()
     turned = exif.orientation(header) != 1
-    return _Seen(entry.name, kind, *header.size, digest, look_of(small), _is_grey(small), transparent, turned)
+    return _Seen(entry.name, kind, *header.size, digest, look_of(small), is_grey(small), transparent, turned)
 
 
 def look_of(pixels: U8) -> Look:
@@ -190,9 +190,10 @@ def look_of(pixels: U8) -> Look:
     return Look(int.from_bytes(bits.tobytes(), "big"), centred / max(float(np.linalg.norm(centred)), 1e-6))
 
 
-def _is_grey(pixels: U8) -> bool:
+def is_grey(pixels: U8, levels: int = _GREY_LEVELS) -> bool:
+    """Whether the channels of nearly all pixels [H, W, 3] differ by no more than so many of 255."""
     spread = pixels.max(2) - pixels.min(2)
-    return bool(np.percentile(spread, 99) <= _GREY_LEVELS)
+    return bool(np.percentile(spread, 99) <= levels)
 
 
 def _pixels_at(one: _Seen, short_side_px: int) -> int:

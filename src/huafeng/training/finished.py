@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import NamedTuple
 
 from huafeng.errors import DataError, PhotoError
 from huafeng.looklearner import thumbnail
 from huafeng.pixels import U8
 from huafeng.training.ahead import in_order
-from huafeng.training.doctor import Look, look_of, near_duplicates
+from huafeng.training.doctor import Look, is_grey, look_of, near_duplicates
 from huafeng.training.pictures import Pictures, listing
 
 MOST = 2000  # pictures that are looked at
@@ -40,19 +39,29 @@ class Seen:
     kept: list[U8] = field(default_factory=list)
 
 
+class Glance(NamedTuple):
+    """What is seen of one picture, in the thread that reads it."""
+
+    picture: U8
+    look: Look
+    thumbnail: U8
+    grey: bool
+    drawn: bool
+
+
 def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None], progress: Progress) -> Seen:
     """Look at the pictures of a folder: near duplicates once, screenshots and drawings not at all."""
     step = max(1.0, len(pictures) / MOST)
     chosen = sorted({int(k * step) for k in range(min(len(pictures), MOST))})
 
-    def one(i: int) -> tuple[U8, Look] | None:
+    def one(i: int) -> Glance | None:
         if time.monotonic() > end:
             return None
         try:
             picture = pictures.read_exactly(i, READ_PX)
         except PhotoError:
             return None  # has been told
-        return picture, look_of(picture)
+        return Glance(picture, look_of(picture), thumbnail(picture), is_grey(picture, GREY_LEVELS), is_drawn(picture))
 
     seen, looks, drawn = Seen(), list[Look](), list[str]()
     every = max(1, len(chosen) // KEPT)
@@ -61,16 +70,14 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
             progress(done, len(chosen))
             if found is None:
                 continue
-            picture, look = found
-            if is_drawn(picture):
+            if found.drawn:
                 drawn.append(pictures.names[i])
                 continue
-            looks.append(look)
-            seen.thumbnails.append(thumbnail(picture))
-            spread = picture.max(2).astype(int) - picture.min(2)
-            seen.grey.append(bool(np.percentile(spread, 99) <= GREY_LEVELS))
+            looks.append(found.look)
+            seen.thumbnails.append(found.thumbnail)
+            seen.grey.append(found.grey)
             if len(looks) % every == 0 or len(chosen) <= KEPT:
-                seen.kept.append(picture)
+                seen.kept.append(found.picture)
     if drawn:
         tell(f"{len(drawn):,} of {len(chosen):,} {what} look like screenshots or drawings and are left out: {listing(drawn)}.")
     if not looks and not drawn:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from huafeng.errors import OutputError, TrainingError
-from huafeng.files import check_output, write_whole
-from huafeng.library import BUILT_IN, Library, user_folder
-from huafeng.style import SUFFIX, check_name, name_of
+from huafeng.errors import TrainingError
+from huafeng.files import write_whole
+from huafeng.style import name_of
 from huafeng.training import train
 from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.data import Augment
+from huafeng.training.learned_file import how_to_use, learned_file
 from huafeng.training.learner import LearnerOptions
 from huafeng.training.painting import LossWeights
 from huafeng.training.pictures import open_pictures
@@ -59,20 +59,14 @@ def learn(lesson: Lesson, out: Path | None, *, force: bool, tell: Callable[[str]
         StyleError: the name cannot be a style's.   DataError, PhotoError: the pictures cannot be used.
         OutputError: the file exists and `force` is not set, it cannot be written, or a built-in style has that name.
     """
-    check_name(lesson.name)
-    path = out or user_folder() / f"{lesson.name}{SUFFIX}"
-    if path.suffix != SUFFIX:
-        raise OutputError(f"{path} is no name for a style file: end it in {SUFFIX}.")
-    if out is None and lesson.name in Library([BUILT_IN]).names():
-        raise OutputError(f"{lesson.name!r} is a built-in style: give yours another name.")
-    check_output(path, force)
+    path = learned_file(lesson.name, out, force=force)
     with tempfile.TemporaryDirectory() as folder:
         plan = train.Plan(
             options(lesson, tell), Path(folder) / "run", resumed=False, device=train.chosen_device("auto"), steps_given=False
         )
         made = train.train(plan, minutes=lesson.minutes, on_collapse="warn", tell=_quiet)
         write_whole(path, made[0].read_bytes(), force=force)
-    tell(f"Use it: huafeng apply {lesson.name if out is None else path} PHOTO")
+    tell(how_to_use(lesson.name, out))
     return path
 
 

@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from huafeng.errors import DataError, OutputError
+from huafeng.errors import DataError
 from huafeng.files import check_output
 from huafeng.grade import Grade
 from huafeng.grade_measure import BUILT_IN as NEUTRAL_GRADE
 from huafeng.grade_measure import grade_statistics, measure_grade
-from huafeng.library import BUILT_IN, Library, user_folder
-from huafeng.lint import fix, lint
+from huafeng.lint import LUMA, fix, lint
 from huafeng.look import Lut
 from huafeng.lookcard import look_card, observed
 from huafeng.looklearner import learn_lut
 from huafeng.photo import Photo
 from huafeng.pixels import U8
-from huafeng.style import SUFFIX, Card, Style, check_name, name_of
+from huafeng.style import Card, Style, name_of
 from huafeng.training.finished import Progress, Seen, read, unwatched
+from huafeng.training.learned_file import how_to_use, learned_file
 from huafeng.training.pictures import open_pictures
 
 FEWEST = 8  # pictures; fewer show too little of what a look does
@@ -82,15 +82,9 @@ def learn(
         StyleError: the name cannot be a style's.   DataError, PhotoError: the pictures cannot be used, or there are people
         in them and no consent is given.   OutputError: a file exists and `force` is not set, or cannot be written.
     """
-    check_name(lesson.name)
-    path = out or user_folder() / f"{lesson.name}{SUFFIX}"
-    if path.suffix != SUFFIX:
-        raise OutputError(f"{path} is no name for a style file: end it in {SUFFIX}.")
-    if out is None and lesson.name in Library([BUILT_IN]).names():
-        raise OutputError(f"{lesson.name!r} is a built-in style: give yours another name.")
+    path = learned_file(lesson.name, out, force=force)
     card_path = path.with_suffix(".png")
-    for file in (path, card_path):
-        check_output(file, force)
+    check_output(card_path, force)
     learned = study(lesson, force=force, tell=tell, progress=progress)
     for note in learned.notes:
         tell(note)
@@ -123,7 +117,7 @@ def learn(
     Photo.from_array(picture).save(card_path, force=force)
     style.save(path, force=force)
     tell(f"Card: {card_path}")
-    tell(f"Use it: huafeng apply {lesson.name if out is None else path} PHOTO")
+    tell(how_to_use(lesson.name, out))
     return path
 
 
@@ -190,7 +184,7 @@ def check_consent(lesson: LookLesson, seen: Seen) -> None:
 
 def without_color(lut: Lut) -> Lut:
     """The same tones, without colour: the luminance (ITU-R BT.709) of each entry."""
-    luma = lut.table @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    luma = lut.table @ LUMA
     return Lut(np.repeat(np.clip(luma, 0, 1)[..., None], 3, -1).astype(np.float32))
 
 
@@ -199,9 +193,9 @@ def with_neutral_greys(lut: Lut) -> Lut:
     table, size = lut.table, lut.size
     axis = np.arange(size)
     greys = table[axis, axis, axis]
-    tint = greys - greys @ np.array([[0.2126], [0.7152], [0.0722]], np.float32)
+    tint = greys - greys @ LUMA[:, None]
     nodes = Lut.identity(size).table
-    luma = nodes @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    luma = nodes @ LUMA
     nearness = np.exp(-(((nodes.max(-1) - nodes.min(-1)) / 0.25) ** 2))[..., None]
     there = np.stack([np.interp(luma, nodes[:, 0, 0, 0], tint[:, c]) for c in range(3)], -1)
     return Lut(np.clip(table - nearness * there, 0, 1).astype(np.float32))

@@ -8,21 +8,18 @@ al., "Human Pose Estimation with Iterative Error Feedback", CVPR 2016).
 
 from __future__ import annotations
 
-from itertools import pairwise, product
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-THUMB_PX = 32  # side of the pictures that it sees, squeezed to a square
-NODES = 9  # of its tables, per axis
-BINS = 9  # of its colour histograms, per axis
+from huafeng.lookfit import DIRECTIONS, NODES
+from huafeng.looklearner import BINS, COARSE, QUANTILES
+
 WIDTH = 256
 CHANNELS = (32, 64, 128)
 RANK_INWARD, RANK_OUTWARD = 96, 64
-QUANTILES = 16
-DIRECTIONS = torch.tensor([d for d in product((-1, 0, 1), repeat=3) if d > (0, 0, 0)]).float()  # 13 of them
-COARSE = 3  # nodes per axis at which it sees its own table
 GELU = nn.GELU(approximate="tanh")
 
 
@@ -122,7 +119,7 @@ def statistics(colors: Tensor) -> tuple[Tensor, Tensor]:
     red, green, blue = (1 - (colors[..., None] * (BINS - 1) - nodes).abs()).clamp_min(0).unbind(2)  # [F, P, BINS]
     pairs = (red[:, :, :, None] * green[:, :, None]).flatten(2)  # [F, P, BINS^2]
     histogram = (pairs.transpose(1, 2) @ blue).flatten(1) / colors.shape[1]
-    ordered = (colors @ (DIRECTIONS / DIRECTIONS.norm(dim=1, keepdim=True)).T).sort(1).values  # [F, P, 13]
+    ordered = (colors @ torch.from_numpy(DIRECTIONS).T).sort(1).values  # [F, P, 13]
     at = ((torch.arange(QUANTILES) + 0.5) / QUANTILES * (colors.shape[1] - 1)).round().long()
     return histogram.clamp_min(1e-6).sqrt() * 8, ordered[:, at].transpose(1, 2).flatten(1)
 

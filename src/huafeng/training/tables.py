@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from huafeng.colortable import spline
 
 # sRGB primaries to XYZ, divided by the white point D65 (IEC 61966-2-1)
 _XYZ = torch.tensor(
@@ -31,16 +30,8 @@ def lookup(tables: Tensor, colors: Tensor) -> Tensor:
 
 def enlarged(tables: Tensor, size: int) -> Tensor:
     """[F, n, n, n, 3] -> [F, N, N, N, 3], by natural cubic splines along each axis: curves stay curves."""
-    matrix = spline(tables.shape[1], size).to(tables)
+    matrix = torch.from_numpy(spline(tables.shape[1], size)).to(tables)
     return torch.einsum("fabcd,xa,yb,zc->fxyzd", tables, matrix, matrix, matrix)
-
-
-@functools.cache
-def spline(nodes: int, places: int) -> Tensor:
-    """The matrix [places, nodes] that takes values at evenly spread nodes to those of the natural cubic spline between them."""
-    from huafeng.looklearner import spline as values
-
-    return torch.from_numpy(np.asarray(values(nodes, places), np.float32))
 
 
 def lab(colors: Tensor) -> Tensor:

@@ -1,0 +1,32 @@
+"""Where a style that is learned goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huafeng.errors import OutputError
+from huafeng.files import check_output
+from huafeng.library import BUILT_IN, Library, user_folder
+from huafeng.style import SUFFIX, check_name
+
+
+def learned_file(name: str, out: Path | None, *, force: bool) -> Path:
+    """The file that a style of this name is to be written to: `out`, by default among the user's own styles.
+
+    Raises:
+        StyleError: the name cannot be a style's.
+        OutputError: the file exists and `force` is not set, it cannot be written, or a built-in style has that name.
+    """
+    check_name(name)
+    path = out or user_folder() / f"{name}{SUFFIX}"
+    if path.suffix != SUFFIX:
+        raise OutputError(f"{path} is no name for a style file: end it in {SUFFIX}.")
+    if out is None and name in Library([BUILT_IN]).names():
+        raise OutputError(f"{name!r} is a built-in style: give yours another name.")
+    check_output(path, force)
+    return path
+
+
+def how_to_use(name: str, out: Path | None) -> str:
+    """The sentence that tells how to apply it."""
+    return f"Use it: huafeng apply {name if out is None else out} PHOTO"
