@@ -166,6 +166,13 @@ def test_some_files_of_a_folder_are_no_works_of_the_style(tmp_path: Path) -> Non
         load_works(tmp_path, replace(spec, leave_out=("sketch.png", "work.png")), silent)
 
 
+def test_a_slip_in_leave_out_is_told(colors: Path) -> None:
+    told: list[str] = []
+    options = build(AnyOptions, {"works": {"warm": 1, "cold": 1}, "leave_out": ["red.png", "rde.png"]})
+    AnyWorks(options, colors, 0, told.append)
+    assert [text for text in told if "leave_out" in text] == ["leave_out names files that are not there: rde.png."]
+
+
 # AnyWorks
 
 

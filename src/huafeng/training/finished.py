@@ -86,7 +86,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
         raise DataError(f"There are no photos among the {what}: screenshots and drawings have no look to learn.")
     again = {k for group in near_duplicates(looks) for k in group[1:]}
     if again:
-        tell(f"{len(again):,} {what} are there more than once, and count once.")
+        tell(f"Near duplicates count once: {len(again):,} of {len(looks):,} {what} are left out.")
         seen.thumbnails = [t for k, t in enumerate(seen.thumbnails) if k not in again]
         seen.grey = [g for k, g in enumerate(seen.grey) if k not in again]
     return seen

@@ -33,7 +33,7 @@ from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
 from huafeng.training.painting import Painter, Target, noise, painting_losses, window
-from huafeng.training.pictures import Pictures, open_pictures
+from huafeng.training.pictures import Pictures, listing, open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
 from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe, export_painter
@@ -229,7 +229,9 @@ class AnyWorks:
     def __init__(self, options: AnyOptions, data: Path, seed: int, tell: Callable[[str], None]) -> None:
         self.options, self.seed = options, seed
         augment = Augment(reach=options.reach)
-        sources = {name: without(open_pictures(data / name, tell), options.leave_out) for name in options.works}
+        whole = {name: open_pictures(data / name, tell) for name in options.works}
+        tell_absent(options.leave_out, [file for source in whole.values() for file in source.names], tell)
+        sources = {name: without(source, options.leave_out) for name, source in whole.items()}
         self.fingerprints = {f"any/{name}": source.fingerprint for name, source in sources.items()}
         self.streams = [Crops(source, seed, f"any/{name}", augment, SHORT_SIDE_PX) for name, source in sources.items()]
         shares = np.array(list(options.works.values()))
@@ -313,13 +315,21 @@ def without(pictures: Pictures, names: Sequence[str]) -> Pictures:
     return pictures.subset([i for i, file in enumerate(pictures.names) if file not in names])
 
 
+def tell_absent(leave_out: Sequence[str], names: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Say which names of `leave_out` no file has: a slip of the pen would leave a picture in."""
+    if absent := [name for name in leave_out if name not in names]:
+        tell(f"leave_out names files that are not there: {listing(absent)}.")
+
+
 def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> tuple[list[U8], str]:
     """A style's works as the recipe says (size, trimmed rims, tone), and the set's fingerprint.
 
     Raises:
         DataError: there are none.
     """
-    found = without(open_pictures(where, tell), spec.leave_out)
+    whole = open_pictures(where, tell)
+    tell_absent(spec.leave_out, whole.names, tell)
+    found = without(whole, spec.leave_out)
     if not len(found):
         raise DataError(f"{where}: leave_out leaves no work to learn from.")
     pictures = []
