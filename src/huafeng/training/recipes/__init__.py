@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from huafeng.training.recipe import Machine, Recipe, RunOptions
 from huafeng.training.recipes.art import Art, ArtOptions
 from huafeng.training.recipes.fast_style import FastStyle, FastStyleOptions
+from huafeng.training.recipes.gan import Gan, GanOptions
 from huafeng.training.recipes.looks import Looks, LooksOptions
 
 
@@ -25,5 +26,6 @@ class Kind(NamedTuple):
 RECIPES = {
     "art": Kind(ArtOptions, Art),
     "fast-style": Kind(FastStyleOptions, FastStyle),
+    "gan": Kind(GanOptions, Gan),
     "looks": Kind(LooksOptions, Looks),
 }
