@@ -19,6 +19,7 @@ from huafeng.pixels import U8, resize
 from huafeng.training import generatorfile, train
 from huafeng.training.adversary import Adversary
 from huafeng.training.judges import Judge
+from huafeng.training.options import plain
 from huafeng.training.processes import ALONE
 from huafeng.training.recipe import Clock, Machine
 from huafeng.training.recipefile import resolve
@@ -243,7 +244,7 @@ def test_a_runtime_that_differs_is_refused(pictures: Path, tmp_path: Path, monke
 
 
 def test_a_run_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(json.dumps(train.plain(options(pictures))))
+    (tmp_path / "tiny.yaml").write_text(json.dumps(plain(options(pictures))))
     plan = train.plan(tmp_path / "tiny.yaml", [], None, tmp_path / "run", "cpu")
     (path,) = train.train(plan, tell=lambda text: None)
     assert path == tmp_path / "run" / "styles" / "tiny.generator"
