@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from huafeng.training.graph import GraphWriter
-from huafeng.training.stylesynthesis import SLOPE, Dense, ModulatedConv, StyleMapping, StyleSynthesis
+from huafeng.training.stylesynthesis import COLOR_GAIN, SLOPE, Dense, ModulatedConv, StyleMapping, StyleSynthesis
 from huafeng.training.synthesis import (
     NORM_EPSILON,
     DcganSynthesis,
@@ -179,7 +179,7 @@ class _Writer(GraphWriter):
                 bias = self.op("Gather", self.weight("synthesis.color_biases"), self.whole(k))  # [1, 3]
                 added = self.op("Add", added, self.op("Unsqueeze", bias, self.whole(2, 3)))
                 picture = self.op("Add", self.doubled(picture, "linear"), added) if picture else added
-        return picture
+        return self.op("Mul", picture, self.number(COLOR_GAIN))
 
     # ---- parts of the style network
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 MAPPING_LAYERS = 4  # 8 in the paper
 MAPPING_RATE = 0.01  # the mapping's learning rate, relative to the others'
 SLOPE = 0.2
+COLOR_GAIN = 0.25  # of the summed picture before tanh, so that it begins in tanh's steep middle; the paper has no tanh
 
 
 class Dense(nn.Module):
@@ -125,7 +126,7 @@ class StyleSynthesis(nn.Module):
             x = self.body[first](enlarged(x), ws[first], planes[first])  # [B, C, 4 2^i, 4 2^i]
             x = self.body[second](x, ws[second], planes[second])
             picture = enlarged(picture) + self.colored(i, x, ws[second])
-        return to_unit(picture)
+        return to_unit(COLOR_GAIN * picture.float())
 
     def colored(self, i: int, x: Tensor, w: Tensor) -> Tensor:
         """What grid i adds to the picture, [B, 3, H, W]."""
