@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tinygenerator
 import torch
 from PIL import Image
 
 from huafeng import Generator
-from huafeng.errors import DataError, RecipeError, TrainingError
+from huafeng.errors import DataError, GeneratorError, RecipeError, TrainingError
 from huafeng.pixels import U8, resize
 from huafeng.training import generatorfile, train
 from huafeng.training.adversary import Adversary
@@ -124,6 +125,37 @@ def test_batch_norm_is_torchs() -> None:
         assert torch.allclose(ours(x), theirs(x), atol=1e-5)
     ours.eval(), theirs.eval()
     assert torch.allclose(ours(x), theirs(x), atol=2e-3)  # torch's variance in use is that of N - 1
+
+
+def test_the_batch_of_batch_norm_is_that_of_all_processes() -> None:
+    torch.manual_seed(0)
+    whole = torch.randn(8, 3, 4, 4) * torch.linspace(1, 2, 8)[:, None, None, None]
+    mean, variance = whole.mean((0, 2, 3)), whole.var((0, 2, 3), correction=0)
+
+    class Two:
+        """Stands for the first of two processes: knows what both say together, and hears what this one says."""
+
+        def __init__(self) -> None:
+            self.heard: list[torch.Tensor] = []
+
+        def mean(self, value: torch.Tensor) -> torch.Tensor:
+            self.heard.append(value)
+            return (mean, variance)[len(self.heard) - 1]
+
+    two = Two()
+    half = BatchNorm(3, two)(whole[:4])  # type: ignore[arg-type]
+    assert torch.allclose(half, BatchNorm(3, ALONE)(whole)[:4], atol=1e-5)
+    assert torch.allclose(two.heard[0], whole[:4].mean((0, 2, 3)), atol=1e-6)
+    others = (whole[4:] - mean[:, None, None]).square().mean((0, 2, 3))
+    assert torch.allclose((two.heard[1] + others) / 2, variance, atol=1e-5)  # the parts' mean is the whole's
+
+
+def test_a_file_whose_weights_are_not_its_networks_is_refused(tmp_path: Path) -> None:
+    file = Generator(tinygenerator.write(tmp_path / "tiny.generator"))
+    for change in ({"width": 10**9}, {"network": "dcgan"}, {"network": "other"}, {"more": 1}):
+        file.header = replace(file.header, network={**file.header.network, **change})
+        with pytest.raises(GeneratorError, match="its weights do not fit its network"):
+            generatorfile.network_of(file)
 
 
 # ---- the recipe

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PICTURES = 16  # by default
 LONGEST_WALK = 60  # seconds
+MOST_IN_GRID = 400  # pictures
 
 
 def generate(
@@ -117,7 +118,7 @@ def _pictures(
     pictures = generator.pictures(ws)
     for path, picture in zip(paths, pictures, strict=True):
         write_whole(path, png(picture, generator.header.label), force=force)
-    write_whole(sheet, png(grid(pictures), generator.header.label), force=force)
+    write_whole(sheet, png(grid(pictures[:MOST_IN_GRID]), generator.header.label), force=force)
     return [*paths, sheet]
 
 

@@ -76,9 +76,9 @@ def network_of(file: Generator) -> LatentGenerator:
         GeneratorError: its weights are not those of the network that it names.
     """
     try:
-        shape = NetworkShape(**file.header.network)
-        network = LatentGenerator(shape)
-        network.load_state_dict({name: torch.from_numpy(value) for name, value in file.weights.items()})
+        with torch.device("meta"):  # no memory for what a damaged header may ask for
+            network = LatentGenerator(NetworkShape(**file.header.network))
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in file.weights.items()}, assign=True)
     except (TypeError, KeyError, RuntimeError, ValueError) as error:
         raise GeneratorError("The generator file is damaged: its weights do not fit its network.") from error
     return network.requires_grad_(False).eval()
