@@ -2,9 +2,10 @@
 
 NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON object:
 
-    {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
+    {"version": 1, "kind": "look", "art", "translator" or "enlarger", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` (art), as float16 or float32, and perhaps
+Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` (art), as float16 or float32, or a network
+(translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), and perhaps
 `thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
@@ -32,11 +33,13 @@ from huafeng.errors import StyleError
 from huafeng.files import write_whole
 from huafeng.grade import TENSOR as GRADE
 from huafeng.grade import Grade
+from huafeng.networkfile import BYTES, MAX_NETWORK_BYTES, NETWORKS, checked_network
 from huafeng.pixels import F32, Array
 
 FORMAT_VERSION = 1
 SUFFIX = ".style"
-MAX_FILE_BYTES = 32 * 2**20
+KINDS = ("look", "art", *NETWORKS)
+MAX_FILE_BYTES = 32 * 2**20  # of a look or an art; what brings a network may have MAX_NETWORK_BYTES
 MAX_HEADER_BYTES = 2**20
 MAX_THUMBNAIL_BYTES = 100_000
 MAX_THUMBNAIL_SIDE = 1024  # px
@@ -158,11 +161,12 @@ class Style:
 
     Args:
         name: see `check_name`.
-        kind: "look" (colour and tone) or "art" (texture, stroke, shape).
+        kind: "look" (colour and tone), "art" (texture, stroke, shape: a code for the base generator), "translator" (a network
+            of its own), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
             local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
             "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code.
-            All are finite floats; they become read-only float32.
+            All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
         examples: at most six photos in this style, each a WebP, JPEG or PNG of at most 25 kB and 320 px a side.
@@ -172,7 +176,7 @@ class Style:
     """
 
     name: str
-    kind: Literal["look", "art"]
+    kind: Literal["look", "art", "translator", "enlarger"]
     tensors: Mapping[str, Array]
     card: Card
     thumbnail: bytes | None = None
@@ -180,12 +184,16 @@ class Style:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if self.kind not in ("look", "art"):
-            raise StyleError(f"The style's kind is {_shown(self.kind)}, it must be 'look' or 'art'.")
-        tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
+        if self.kind not in KINDS:
+            raise StyleError(f"The style's kind is {_shown(self.kind)}, it must be one of {', '.join(KINDS)}.")
+        tensors: Mapping[str, Array]
+        if self.kind in NETWORKS:
+            tensors = checked_network(self.kind, self.tensors)
+        else:
+            tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
         if self.kind == "look":
             _check_look(tensors)
-        else:
+        elif self.kind == "art":
             _check_art(tensors)
             if self.card.base_sha256 is None:
                 raise StyleError("The style is art, but its card has no base_sha256 to tell its base generator by.")
@@ -212,10 +220,10 @@ class Style:
         """
         path = Path(path)
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise StyleError(f"{path}: {_TOO_LARGE}")
+            if path.stat().st_size > MAX_NETWORK_BYTES:
+                raise StyleError(f"{path}: {_too_large(MAX_NETWORK_BYTES)}")
             with path.open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)  # it may have grown, and a device has no size
+                data = file.read(MAX_NETWORK_BYTES + 1)  # it may have grown, and a device has no size
         except (OSError, ValueError) as error:
             raise StyleError(f"{path}: The style file cannot be read ({_reason(error)}).") from error
         try:
@@ -293,7 +301,7 @@ def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
     sizes: dict[str, int] = {}
     for style, weight in styles:
         if style.kind != "art":
-            raise StyleError(f"The style {style.name!r} is a look, only art styles have codes to mix.")
+            raise StyleError(f"The style {style.name!r} is a {style.kind}, only art styles have codes to mix.")
         if style.card.base_sha256 != first.card.base_sha256:
             raise StyleError(f"The styles {first.name!r} and {style.name!r} were made for different base generators.")
         for name, tensor in style.tensors.items():
@@ -312,13 +320,14 @@ def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
     return mixed
 
 
-_TOO_LARGE = f"The style file is larger than {MAX_FILE_BYTES // 2**20} MB."
+def _too_large(most: int) -> str:
+    return f"The style file is larger than {most // 2**20} MB."
 
 
 def _read_header(data: bytes) -> dict[str, Any]:
     """Huafeng's own header, found and checked before any other code sees the bytes."""
-    if len(data) > MAX_FILE_BYTES:
-        raise StyleError(_TOO_LARGE)
+    if len(data) > MAX_NETWORK_BYTES:
+        raise StyleError(_too_large(MAX_NETWORK_BYTES))
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > MAX_HEADER_BYTES or data[8:9] not in (b"{", b""):
         raise StyleError("This is not a style file.")
@@ -337,6 +346,8 @@ def _read_header(data: bytes) -> dict[str, Any]:
     if type(version) is not int or version != FORMAT_VERSION:
         raise StyleError(f"The style's format version is {_shown(version)}, it must be {FORMAT_VERSION}.")
     _check_keys(header, known=("version", "kind", "name", "card"), needed=("kind", "name", "card"))
+    if len(data) > MAX_FILE_BYTES and header["kind"] not in NETWORKS:
+        raise StyleError(_too_large(MAX_FILE_BYTES))
     for name, entry in entries.items():
         if _tensor_end(name, entry) > body:
             raise StyleError("The style file is cut off.")
@@ -366,7 +377,7 @@ def _tensor_end(name: str, entry: object) -> int:
     """Where a tensor's bytes end in the body, by the outer header; its type is checked on the way."""
     if not isinstance(entry, dict):
         raise StyleError(f"The style file is damaged, its tensor {_shown(name)} is not described by an object.")
-    allowed = ("U8",) if name in (_THUMBNAIL, *_EXAMPLES) else ("F16", "F32")
+    allowed = ("U8",) if name in (_THUMBNAIL, *_EXAMPLES, *BYTES) else ("F16", "F32")
     if entry.get("dtype") not in allowed:
         kind = _shown(entry.get("dtype"))
         raise StyleError(f"The style's tensor {_shown(name)} is of type {kind}, it must be {' or '.join(allowed)}.")
@@ -402,7 +413,7 @@ def _checked_tensor(name: str, value: object) -> F32:
     return tensor
 
 
-def _check_look(tensors: Mapping[str, F32]) -> None:
+def _check_look(tensors: Mapping[str, Array]) -> None:
     if not {"lut"} <= tensors.keys() <= {"lut", GRADE}:
         raise StyleError(f"The style is a look and must hold a 'lut' and perhaps a 'grade', but it holds {_listed(tensors)}.")
     shape = tensors["lut"].shape
@@ -413,7 +424,7 @@ def _check_look(tensors: Mapping[str, F32]) -> None:
         Grade.from_tensor(tensors[GRADE])
 
 
-def _check_art(tensors: Mapping[str, F32]) -> None:
+def _check_art(tensors: Mapping[str, Array]) -> None:
     if not {"code"} <= tensors.keys() <= {"code", "delta"}:
         raise StyleError(f"The style is art and must hold a 'code' and perhaps a 'delta', but it holds {_listed(tensors)}.")
     for name, tensor in tensors.items():
@@ -423,7 +434,7 @@ def _check_art(tensors: Mapping[str, F32]) -> None:
             raise StyleError(f"The style's {name!r} has the shape {shape}, it must be one row of 1 to {most} numbers.")
 
 
-def _listed(tensors: Mapping[str, F32]) -> str:
+def _listed(tensors: Mapping[str, Array]) -> str:
     return _shown(sorted(tensors)) if tensors else "none"
 
 
@@ -441,8 +452,8 @@ def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> 
         raise StyleError(f"The style's {name} is larger than {most_side} px a side.")
 
 
-def _smallest(name: str, value: F32) -> Array:
-    if name == "code":
+def _smallest(name: str, value: Array) -> Array:
+    if name == "code" or value.dtype != np.float32:  # a network's are as they are stored
         return value
     with np.errstate(over="ignore"):
         half = value.astype(np.float16)

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from huafeng.training.recipe import Machine, Recipe, RunOptions
 from huafeng.training.recipes.art import Art, ArtOptions
+from huafeng.training.recipes.cyclegan import CycleGan, CycleGanOptions
 from huafeng.training.recipes.fast_style import FastStyle, FastStyleOptions
 from huafeng.training.recipes.looks import Looks, LooksOptions
+from huafeng.training.recipes.pix2pix import Pix2Pix, Pix2PixOptions
 
 
 class Kind(NamedTuple):
@@ -24,6 +26,8 @@ class Kind(NamedTuple):
 
 RECIPES = {
     "art": Kind(ArtOptions, Art),
+    "cyclegan": Kind(CycleGanOptions, CycleGan),
     "fast-style": Kind(FastStyleOptions, FastStyle),
     "looks": Kind(LooksOptions, Looks),
+    "pix2pix": Kind(Pix2PixOptions, Pix2Pix),
 }
