@@ -15,11 +15,16 @@ from translating import CARD, SMALL, clock, made, options_of, state, tensors, wr
 
 from huafeng import Style
 from huafeng.errors import DataError, RecipeError
+from huafeng.training.contrast import PatchHeads, contrast, draw_places
+from huafeng.training.enlarging import Enlarger, bicubic, icnr
 from huafeng.training.imagepool import ImagePool
 from huafeng.training.learner import Learner, LearnerOptions
 from huafeng.training.losses import dissimilarity
+from huafeng.training.patchgan import PatchGan, PatchGanOptions
 from huafeng.training.recipe import Clock
+from huafeng.training.recipes.cut import Cut
 from huafeng.training.recipes.pix2pix import dropping
+from huafeng.training.recipes.srgan import psnr, shrunk
 from huafeng.translator import Translator
 
 
@@ -57,7 +62,8 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_same_bits(name: str, folder: P
 def test_every_player_learns(name: str, folder: Path) -> None:
     recipe = made(name, folder)
     before = {part: [t.clone() for t in tensors(value)] for part, value in state(recipe).items()}
-    recipe.step(clock(recipe, 0))
+    for step in range(2):  # an enlarger's last layer begins at 0, and lets nothing through to the others
+        recipe.step(clock(recipe, step))
     for part, value in state(recipe).items():
         if not part.endswith("optimizer") and part not in ("pool", "pool_back"):
             moved = [not torch.equal(a, b) for a, b in zip(before[part], tensors(value), strict=True)]
@@ -168,6 +174,12 @@ def test_train_resume_and_apply(huafeng: Run, folder: Path, tmp_path: Path) -> N
         ("cyclegan", {"works": []}, "works is empty"),
         ("cyclegan", {"back": "test"}, "back must have another name"),
         ("cyclegan", {"back": "No Name"}, "'No Name' is not a style name"),
+        ("srgan", {"scale": 3}, "scale"),
+        ("srgan", {"scale": 4, "crop_px": 34}, "crop_px must be a multiple of 4"),
+        ("srgan", {"photos": []}, "photos is empty"),
+        ("srgan", {"pixel": 0.0, "content": 0.0}, "pixel and content are both 0"),
+        ("srgan", {"augment": {"reach": [0.1, 1.0]}}, "augment.reach begins too low"),
+        ("cut", {"crop_px": 34}, "crop_px must be a multiple of 4"),
         ("cyclegan", {"name": "No Name"}, "'No Name' is not a style name"),
         ("cyclegan", {"card": {**CARD, "title_en": "a\nb"}}, "title_en"),
     ],
@@ -284,6 +296,78 @@ def test_dissimilarity_by_hand() -> None:
     variance = np.var(np.linspace(0.3, 0.7, 8))
     wanted = 1 - (9e-4 - 2 * variance) / (9e-4 + 2 * variance)
     assert dissimilarity(ramp.flip(3), ramp).item() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_icnr_begins_as_the_nearest_pixel() -> None:
+    weight = torch.randn(8, 3, 3, 3)  # two channels, twice the size
+    icnr(weight)
+    assert torch.equal(weight[0], weight[3])
+    assert not torch.equal(weight[0], weight[4])
+    small = torch.nn.functional.conv2d(torch.rand(1, 3, 5, 5), weight, padding=1)
+    large = torch.nn.functional.pixel_shuffle(small, 2)
+    assert torch.equal(large, small[:, ::4].repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_an_untrained_enlarger_enlarges_bicubically() -> None:
+    picture = torch.rand(1, 3, 6, 7)
+    for scale in (2, 4):
+        assert torch.equal(Enlarger(scale, 4, 1)(picture), bicubic(picture, scale))  # type: ignore[arg-type]
+
+
+def test_shrinking_and_psnr_by_hand() -> None:
+    stripes = np.zeros((4, 8, 3), np.uint8)
+    stripes[:, ::2] = 200  # a pattern that plain picking would make black or white
+    assert np.all(shrunk(stripes, 2, "box") == 100)
+    assert np.abs(shrunk(stripes, 4, "bicubic")[:, :].astype(int) - 100).max() <= 15
+    black, grey = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.1)
+    assert psnr(black, grey).tolist() == pytest.approx([20, 20])
+    assert psnr(grey, grey).tolist() == [100, 100]
+
+
+def test_places_are_different_ones_of_the_step() -> None:
+    layers = [torch.zeros(2, 3, 8, 8), torch.zeros(2, 4, 2, 2)]
+    first, second = draw_places(at(3), layers, 16, "places")
+    assert (len(first), len(set(first.tolist()))) == (16, 16)
+    assert sorted(second.tolist()) == [0, 1, 2, 3]  # there are no more
+    assert torch.equal(draw_places(at(3), layers, 16, "places")[0], first)
+    assert not torch.equal(draw_places(at(4), layers, 16, "places")[0], first)
+
+
+def test_contrast_by_hand() -> None:
+    heads = PatchHeads([2])
+    heads.heads[0] = torch.nn.Identity()
+    layer = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # two places that have nothing in common
+    places = [torch.tensor([0, 1])]
+    # cosines 1 and 0 over 0.07: log(1 + e^(-1 / 0.07)); the wrong way round: that + 1 / 0.07
+    assert contrast(heads, [layer], [layer], places).item() == pytest.approx(np.log1p(np.exp(-1 / 0.07)), abs=1e-6)
+    assert contrast(heads, [layer.flip(3)], [layer], places).item() == pytest.approx(1 / 0.07, rel=1e-5)
+
+
+def test_fastcut_mirrors_photos_on_their_way_and_features_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, seen = made("fastcut", folder), []
+    assert isinstance(recipe, Cut)
+    monkeypatch.setattr(
+        Cut, "contrast", lambda self, clock, made, photo, mirrored: seen.append((photo, mirrored)) or made.mean()
+    )
+    inputs: list[torch.Tensor] = []
+    recipe.there.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
+    for step in range(12):
+        recipe.step(clock(recipe, step))
+    assert {mirrored for _, mirrored in seen} == {False, True}
+    assert len(inputs) == 12  # works do not go through: no identity
+    for given, (photo, mirrored) in zip(inputs, seen, strict=True):
+        assert torch.equal(given, photo.flip(3) if mirrored else photo)
+
+
+def test_discriminators_see_patches_of_the_sizes_that_are_told() -> None:
+    for halvings, patch in ((1, 16), (2, 34), (3, 70)):
+        judge = PatchGan(PatchGanOptions(width=1, halvings=halvings, norm="none"))
+        picture = torch.rand(1, 3, 160, 160, requires_grad=True)
+        scores = judge(picture)
+        middle = scores.shape[2] // 2
+        (gradient,) = torch.autograd.grad(scores[0, 0, middle, middle], picture)
+        rows = gradient.abs().sum((0, 1, 3)).nonzero()
+        assert int(rows.max() - rows.min()) + 1 == patch
 
 
 # the result

@@ -17,8 +17,17 @@ from huafeng.training.recipes import RECIPES
 from huafeng.training.recipes.translating import TranslatingRecipe
 
 CARD = dict.fromkeys(("title_en", "title_zh", "author", "licence", "trained_on", "provenance"), "test")
-SMALL: dict[str, dict[str, Any]] = {
+SMALL: dict[str, dict[str, Any]] = {  # of each recipe
     "cyclegan": {"photos": ["photos"], "works": ["works"], "network": {"width": 2, "blocks": 1}, "pool": 3},
+    "cut": {"photos": ["photos"], "works": ["works"], "network": {"width": 2, "blocks": 2}, "patches": 8},
+    "fastcut": {"photos": ["photos"], "works": ["works"], "network": {"width": 2, "blocks": 2}, "patches": 8},
+    "srgan": {
+        "photos": ["photos"],
+        "network": {"width": 2, "blocks": 1},
+        "scale": 2,
+        "augment": {"reach": [0.8, 1.0]},
+        "adversarial": {"since": 0.0, "weight": 0.1},
+    },
     "pix2pix": {"pairs": "pairs", "network": {"width": 2, "levels": 4}},
 }
 COMMON: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """What a style file holds that brings its own network: a translator (`.style`) or an enlarger (`.enlarge`).
 
-Tensors: `graph.picture`, and `graph.statistics` where the network has norms: onnx graphs without weights, as bytes; `plan`: JSON,
-as bytes; and the weights, float16, `LAYER.weight` and `LAYER.bias`. Nothing of it is executed when the file is read.
+Tensors: `graph.picture`, and `graph.statistics` where the network has norms: onnx graphs without weights, as bytes; `plan`:
+JSON, as bytes; and the weights, float16, `LAYER.weight` and `LAYER.bias`. Nothing of it is executed when the file is read.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ convolutions, so that tiles equal the whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from huafeng.networkfile import BYTES, PICTURE, PLAN, STATISTICS, read_plan
 from huafeng.pixels import F32, U8, Array
 
 NORM_EPSILON = 1e-5
+TILE_PX = 1024  # of a tile's result: a network of 64 channels at full size takes about 0.5 GB for it
 # One axis of "upsample twice bilinearly, then convolve with 3 taps", written as two 3-tap filters on the small grid:
 # row p of PHASE[p] says how much of each small-grid neighbour (-1, 0, +1) tap t of the large grid sees.
 PHASE = np.array(
@@ -71,9 +72,18 @@ class Translator:
             weights[f"{name}.bias"] = np.repeat(-mean.ravel() * gain, phases)
         return Session(self._graphs[PICTURE], weights, threads=self.threads)
 
-    def paint(self, pixels: U8, *, statistics: Statistics | None = None, tile_px: int = 1024) -> U8:
-        """Photo uint8 [H, W, 3] -> uint8 [scale H, scale W, 3]; `statistics` come from the photo itself unless given."""
+    def begin(self, pixels: U8) -> Callable[[U8], U8]:
+        """What paints parts of the picture uint8 [H, W, 3], all with the whole's statistics."""
+        statistics = self.statistics(pixels)
+        return lambda part: self.paint(part, statistics=statistics)
+
+    def paint(self, pixels: U8, *, statistics: Statistics | None = None, tile_px: int | None = None) -> U8:
+        """Photo uint8 [H, W, 3] -> uint8 [scale H, scale W, 3]; `statistics` come from the photo itself unless given.
+
+        Larger photos than `tile_px` (by default such that a tile's result has about TILE_PX a side) go through in tiles.
+        """
         plan = self.plan
+        tile_px = tile_px or TILE_PX // plan.scale
         session = self.session(statistics or self.statistics(pixels))
         framed = frame(pixels, plan.stride)
         reach = -(-plan.reach // plan.stride) * plan.stride

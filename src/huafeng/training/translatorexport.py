@@ -16,7 +16,7 @@ from huafeng.art import RIM, frame
 from huafeng.errors import TrainingError
 from huafeng.networkfile import ENLARGE_SUFFIX, ENLARGER, PICTURE, PLAN, STATISTICS, TRANSLATOR, Plan
 from huafeng.networkfile import Layer as Planned
-from huafeng.pixels import Array
+from huafeng.pixels import Array, resize
 from huafeng.style import SUFFIX, Card, Style
 from huafeng.training.data import to_batch
 from huafeng.training.enlarging import Enlarger
@@ -26,7 +26,7 @@ from huafeng.training.translation import Layer, ResidualGenerator, UNet
 from huafeng.translator import NORM_EPSILON, Translator
 
 Network: TypeAlias = ResidualGenerator | UNet | Enlarger
-PARITY_PX = 256  # a multiple of all strides up to 256, less both rims
+PARITY_PX = 256  # side of the framed photo (of its result, where that is larger): a multiple of most strides
 
 
 class NetworkWriter(GraphWriter):
@@ -155,9 +155,9 @@ def network_tensors(network: Network, working_px: int) -> dict[str, Array]:
 @torch.no_grad()
 def parity(network: Network, runtime: Translator) -> float:
     """Largest difference, of 255, between the trained network and the runtime, on a photo that is its own thumbnail."""
-    side = PARITY_PX if network.stride <= PARITY_PX else network.stride
-    photo = test_photo()[: side - 2 * RIM, : side - 2 * RIM]
     scale = runtime.plan.scale
+    side = max(PARITY_PX // scale, network.stride) - 2 * RIM
+    photo = test_photo()[:side, :side]
     made = network(to_batch([frame(photo, network.stride)]))[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     inner = made[RIM * scale :, RIM * scale :][: photo.shape[0] * scale, : photo.shape[1] * scale]
     return float(np.abs(inner - runtime.paint(photo)).max())
@@ -177,5 +177,7 @@ def export_network(network: Network, name: str, card: Mapping[str, Any], working
         raise TrainingError(f"{name}: the runtime differs from the trained network by {worst:.1f} of 255.")
     kind, suffix = (ENLARGER, ENLARGE_SUFFIX) if isinstance(network, Enlarger) else (TRANSLATOR, SUFFIX)
     path = folder / f"{name}{suffix}"
-    Style(name, kind, tensors, Card(**card), thumbnail(runtime.paint(test_photo()))).save(path, force=True)
+    photo, scale = test_photo(), runtime.plan.scale
+    shown = runtime.paint(resize(photo, photo.shape[1] // scale, photo.shape[0] // scale))
+    Style(name, kind, tensors, Card(**card), thumbnail(shown)).save(path, force=True)
     return path

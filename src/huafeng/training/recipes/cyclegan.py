@@ -37,7 +37,7 @@ class CycleGanOptions(UnpairedOptions):
     cycle: Annotated[float, Between(0)] = 10.0
     """Weight of the distance between a picture and what comes back of it."""
     identity: Annotated[float, Between(0)] = 0.5
-    """Weight of the distance between a work and what becomes of it, as a share of `cycle`: keeps colours; 0 = two passes less."""
+    """Weight of the distance between a work and what becomes of it, times `cycle`: keeps colours; 0 saves two passes."""
     pool: Annotated[int, Between(0)] = 50
     """Older results of which the discriminators are shown some; 0 = none."""
     back: str | None = None

@@ -1,4 +1,4 @@
-"""What recipes have in common whose result is a network of its own, from picture to picture; each adds its data and its step."""
+"""What recipes have in common whose result is a network from picture to picture; each adds its data and its step."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TranslatingOptions(RunOptions, ABC):
     augment: Augment = field(default_factory=lambda: Augment(reach=(0.9, 1.0)))
     """How crops are drawn from them."""
     features: str = "features-v1"
-    """Feature network of figures (and of the content loss, where there is one): features-v1, or a file of SqueezeNet's or VGG's."""
+    """Feature network of figures (and of a content loss): features-v1, or a file with SqueezeNet's or VGG's weights."""
     discriminator: PatchGanOptions = field(default_factory=PatchGanOptions)
     """The discriminator's size."""
     generator: LearnerOptions = field(default_factory=paper_rate)
