@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from huafeng.errors import StyleError
 from huafeng.pixels import Array
 
-TRANSLATOR, ENLARGER = "translator", "enlarger"
+TRANSLATOR: Final = "translator"
+ENLARGER: Final = "enlarger"
 NETWORKS = (TRANSLATOR, ENLARGER)
 ENLARGE_SUFFIX = ".enlarge"
 MAX_NETWORK_BYTES = 96 * 2**20  # the U-Net of pix2pix at its full width has 78 MB

@@ -43,8 +43,8 @@ class Enlarger(nn.Module):
         for module in self.modules():
             if isinstance(module, Layer):
                 nn.init.kaiming_normal_(module.weight, LEAK)
-        for layer in self.up:
-            icnr(layer.weight)
+                if module in self.up:
+                    icnr(module.weight)
         nn.init.zeros_(self.last.weight)  # the first steps begin at bicubic enlargement
 
     @property

@@ -98,8 +98,8 @@ class ResidualGenerator(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Two 3x3 a block on the coarse grid; two 7x7 at full size, and to both coarser grids and back, from a cell's far end."""
-        return 8 * len(self.blocks) + 17
+        """Two 3x3 a block on the coarse grid; two 7x7 at full size; both halvings and back, from a cell's far end."""
+        return 8 * len(self.blocks) + 18
 
     def forward(self, pictures: Tensor, drop: Drop | None = None) -> Tensor:
         """See the class; there is nothing here to drop."""

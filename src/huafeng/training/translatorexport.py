@@ -156,7 +156,7 @@ def network_tensors(network: Network, working_px: int) -> dict[str, Array]:
 def parity(network: Network, runtime: Translator) -> float:
     """Largest difference, of 255, between the trained network and the runtime, on a photo that is its own thumbnail."""
     scale = runtime.plan.scale
-    side = max(PARITY_PX // scale, network.stride) - 2 * RIM
+    side = (max(PARITY_PX, network.stride) - 2 * RIM) // scale
     photo = test_photo()[:side, :side]
     made = network(to_batch([frame(photo, network.stride)]))[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     inner = made[RIM * scale :, RIM * scale :][: photo.shape[0] * scale, : photo.shape[1] * scale]
@@ -175,9 +175,9 @@ def export_network(network: Network, name: str, card: Mapping[str, Any], working
     worst = parity(network, runtime)
     if not worst <= PARITY:
         raise TrainingError(f"{name}: the runtime differs from the trained network by {worst:.1f} of 255.")
-    kind, suffix = (ENLARGER, ENLARGE_SUFFIX) if isinstance(network, Enlarger) else (TRANSLATOR, SUFFIX)
-    path = folder / f"{name}{suffix}"
+    enlarges = isinstance(network, Enlarger)
+    path = folder / f"{name}{ENLARGE_SUFFIX if enlarges else SUFFIX}"
     photo, scale = test_photo(), runtime.plan.scale
     shown = runtime.paint(resize(photo, photo.shape[1] // scale, photo.shape[0] // scale))
-    Style(name, kind, tensors, Card(**card), thumbnail(shown)).save(path, force=True)
+    Style(name, ENLARGER if enlarges else TRANSLATOR, tensors, Card(**card), thumbnail(shown)).save(path, force=True)
     return path

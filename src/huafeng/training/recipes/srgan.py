@@ -92,6 +92,11 @@ class SrganOptions(TranslatingOptions):
         """Crops are shrunk by the scale."""
         return self.scale
 
+    @property
+    def working_px(self) -> int:
+        """What enlarges takes photos as they are; this is the size that it has learned from."""
+        return self.short_side_px // self.scale
+
 
 class Srgan(TranslatingRecipe):
     """See the module. `held_out` are small photos, `wanted` the true ones."""

@@ -107,6 +107,11 @@ class TranslatingOptions(RunOptions, ABC):
     def multiple_of(self) -> int:
         """What the crops' sides must be a multiple of, px."""
 
+    @property
+    @abstractmethod
+    def working_px(self) -> int:
+        """Short side at which the result works best."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedOptions(TranslatingOptions):
@@ -252,13 +257,7 @@ class TranslatingRecipe(Recipe):
         """One network's file."""
         dated = vars(card) | {"date": datetime.date.today().isoformat()}
         module: Network = self.average.module[network]  # type: ignore[assignment]
-        return export_network(module, name, dated, self.working_px, folder)
-
-    @property
-    def working_px(self) -> int:
-        """Short side to which photos are shrunk for the result."""
-        found: int = getattr(self.options, "working_px", self.options.crop_px)
-        return found
+        return export_network(module, name, dated, self.options.working_px, folder)
 
     def waited_s(self) -> float:
         """For all streams."""
