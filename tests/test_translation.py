@@ -102,6 +102,16 @@ def test_adversarial_options_in_any_mix(name: str, adversarial: dict[str, Any], 
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_bfloat16(name: str, folder: Path) -> None:
+    recipe, exact = made(name, folder, precision="bf16"), made(name, folder)
+    losses, wanted = (r.step(clock(r, 0)).losses for r in (recipe, exact))
+    assert losses.keys() == wanted.keys()
+    for term, loss in losses.items():
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(wanted[term].item(), rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_two_halves_of_a_batch_are_the_batch(name: str, folder: Path) -> None:
     """What a process takes of its numbers and pictures is its part of what one process alone would take."""
 

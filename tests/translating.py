@@ -48,12 +48,12 @@ def write_pictures(folder: Path) -> None:
             Image.fromarray(picture).save(folder / name / f"{i}.png")
 
 
-def options_of(name: str, folder: Path, **changes: Any) -> RunOptions:
+def options_of(name: str, folder: Path, /, **changes: Any) -> RunOptions:
     """The smallest options of a recipe, with changes."""
     return resolve({"recipe": name, "data": folder, **COMMON, **SMALL[name], **changes})
 
 
-def made(name: str, folder: Path, **changes: Any) -> TranslatingRecipe:
+def made(name: str, folder: Path, /, **changes: Any) -> TranslatingRecipe:
     """A recipe with its networks, as its seed makes them."""
     options = options_of(name, folder, **changes)
     torch.manual_seed(options.seed)
