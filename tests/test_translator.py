@@ -13,10 +13,14 @@ import pytest
 import safetensors.numpy
 import torch
 from conftest import Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
 from PIL import Image
 
 from huafeng import Card, Edit, Library, Photo, Style, Stylizer, parse_styles
-from huafeng.errors import PhotoError, StyleError, StyleNotFound
+from huafeng.art import spans
+from huafeng.errors import EngineError, PhotoError, StyleError, StyleNotFound
 from huafeng.networkfile import PICTURE, PLAN, STATISTICS, Layer, read_plan
 from huafeng.pixels import U8, resize
 from huafeng.training.enlarging import Enlarger
@@ -59,6 +63,9 @@ def style_of(name: str, called: str = "test") -> Style:
     return Style(called, "enlarger" if isinstance(network, Enlarger) else "translator", tensors, Card(**CARD))
 
 
+FILE = style_of("residual").to_bytes()
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_runtime_and_tiles(name: str, astronaut: U8) -> None:
     network, tensors = tensors_of(name)
@@ -93,6 +100,33 @@ def test_reach_is_told_truly(name: str) -> None:
         seen = gradient.abs().sum((0, 1, 2)).nonzero()
         farthest = max(farthest, place - int(seen.min()), int(seen.max()) - place)
     assert reach // 2 < farthest <= reach
+
+
+@given(st.integers(1, 40), st.integers(1, 400), st.integers(1, 16), st.integers(0, 8))
+def test_tiles_cover_each_pixel_once_and_read_as_far_as_is_needed(cells: int, tile: int, stride: int, reach: int) -> None:
+    length, reach = cells * stride, reach * stride
+    written = []
+    for span in spans(length, tile, stride, reach):
+        assert span.read.start == max(0, span.write.start - reach)
+        assert span.read.stop == min(length, span.write.stop + reach)
+        assert span.read.start % stride == span.read.stop % stride == 0
+        kept = range(span.read.start, span.read.stop)[span.keep]
+        assert (kept.start, kept.stop) == (span.write.start, span.write.stop)
+        written += kept
+    assert written == list(range(length))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_file_with_wrong_bytes_is_refused_or_a_style(data: st.DataObject) -> None:
+    good = bytearray(FILE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        good[data.draw(st.integers(0, 3000) | st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        style = Style.from_bytes(bytes(good))
+    except StyleError:
+        return
+    assert Style.from_bytes(style.to_bytes()).name == style.name
 
 
 def test_the_kernel_on_the_small_grid_is_the_trained_one() -> None:
@@ -154,12 +188,26 @@ def test_broken_networks(tensors: dict[str, Any], told: str) -> None:
 
 
 def test_a_graph_that_is_none_is_told_when_it_is_run(astronaut: U8) -> None:
-    from huafeng.errors import EngineError
-
     for graph in (PICTURE, STATISTICS):
         style = Style("test", "translator", broken(**{graph: bytes_of("no graph")}), Card(**CARD))
         with pytest.raises(EngineError, match="cannot open"):
             Translator(style.tensors).paint(astronaut[:80, :80])
+
+
+def test_a_graph_reads_no_other_file(astronaut: U8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("secret").write_bytes(bytes(12))
+    for place in ("secret", str(tmp_path / "secret")):
+        weight = TensorProto(name="other", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL)
+        weight.external_data.add(key="location", value=place)
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in ("photo", "picture")]
+        add = helper.make_node("Add", ["photo", "other"], ["picture"])
+        graph = helper.make_graph([add], "graph", ends[:1], ends[1:], [weight])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+        model.ir_version = 9
+        style = broken(**{PICTURE: np.frombuffer(model.SerializeToString(), np.uint8)})
+        with pytest.raises(EngineError, match="cannot open"):
+            Translator(style).paint(astronaut[:80, :80])
 
 
 def test_a_plan_comes_back() -> None:

@@ -9,7 +9,6 @@ picture's own mean and variance, which the runtime takes from a thumbnail. What 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -57,15 +56,6 @@ class Layer(nn.Module):
         return x if self.leak == 1 else F.leaky_relu(x, self.leak)
 
 
-class Translating(Protocol):
-    """A network that the runtime can run, with `forward(pictures, drop)`."""
-
-    stride: int
-    """Sides that it takes are multiples of this."""
-    reach: int
-    """No output pixel depends on input pixels further away than this, px, but for the norms' means and variances."""
-
-
 class ResidualBlock(nn.Module):
     """x + norm(conv(relu(norm(conv(x)))))."""
 
@@ -98,7 +88,10 @@ class ResidualGenerator(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Two 3x3 a block on the coarse grid; two 7x7 at full size; both halvings and back, from a cell's far end."""
+        """No output pixel depends on input pixels further away, px, but for the norms' means and variances.
+
+        Two 3x3 a block on the coarse grid; two 7x7 at full size; both halvings and back, from a cell's far end.
+        """
         return 8 * len(self.blocks) + 18
 
     def forward(self, pictures: Tensor, drop: Drop | None = None) -> Tensor:
@@ -108,11 +101,14 @@ class ResidualGenerator(nn.Module):
             x = layer(x)  # [B, 2 width, H/2, W/2], [B, width, H, W]
         return shown(self.last(x))  # [B, 3, H, W]
 
-    def inner(self, pictures: Tensor) -> list[Tensor]:
-        """All that the first half of the network makes of pictures [B, 3, H, W], from the pictures on; blocks last."""
+    def inner(self, pictures: Tensor, until: int | None = None) -> list[Tensor]:
+        """What the first half of the network makes of pictures [B, 3, H, W]: 0 the pictures, 1, 2 both halvings, then blocks.
+
+        All of it, or up to number `until`.
+        """
         found = [pictures * 2 - 1]
         x = self.first(found[0])  # [B, width, H, W]
-        for layer in (*self.down, *self.blocks):
+        for layer in [*self.down, *self.blocks][:until]:
             x = layer(x)  # [B, 2 width, H/2, W/2], [B, 4 width, H/4, W/4], ...
             found.append(x)
         return found

@@ -101,9 +101,10 @@ class Cut(TranslatingRecipe):
         """PatchNCE between results and photos; features of mirrored results are turned back."""
         seen = self.generator.seen()
         with self.machine.autocast():
-            ours = [layer for place, layer in enumerate(self.generator.inner(made)) if place in seen]
+            inner = self.generator.inner(made, seen[-1])
             with torch.no_grad():
-                theirs = [layer for place, layer in enumerate(self.generator.inner(photo)) if place in seen]
+                known = self.generator.inner(photo, seen[-1])
+        ours, theirs = ([layers[place] for place in seen] for layers in (inner, known))
         if mirrored:
             ours = [layer.flip(3) for layer in ours]
         return contrast(self.heads, ours, theirs, draw_places(clock, theirs, self.options.patches, "places"))
