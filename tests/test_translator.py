@@ -105,7 +105,7 @@ def test_reach_is_told_truly(name: str) -> None:
 @given(st.integers(1, 40), st.integers(1, 400), st.integers(1, 16), st.integers(0, 8))
 def test_tiles_cover_each_pixel_once_and_read_as_far_as_is_needed(cells: int, tile: int, stride: int, reach: int) -> None:
     length, reach = cells * stride, reach * stride
-    written = []
+    written: list[int] = []
     for span in spans(length, tile, stride, reach):
         assert span.read.start == max(0, span.write.start - reach)
         assert span.read.stop == min(length, span.write.stop + reach)
