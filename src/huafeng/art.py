@@ -118,10 +118,7 @@ class Generator:
 
     def statistics(self, pixels: U8, modulation: F32) -> Statistics:
         """Statistics of the photo uint8 [H, W, 3] under a modulation [M], from a thumbnail of at most 0.26 MP."""
-        height, width = pixels.shape[:2]
-        shrink = min(1.0, (THUMBNAIL / (height * width)) ** 0.5)
-        thumbnail = resize(pixels, max(1, round(width * shrink)), max(1, round(height * shrink)))
-        framed = frame(thumbnail)
+        framed = frame(thumbnail(pixels))
         inputs: dict[str, Array] = {"photo": framed[None], "noise": noise_for(*framed.shape[:2])[None]}
         for layer, scale, shift in self._norms(modulation):
             inputs |= {f"{layer}.scale": scale, f"{layer}.shift": shift}
@@ -170,12 +167,15 @@ class Span:
     write: slice
 
 
-def spans(length: int, tile: int) -> Iterator[Span]:
-    """Cut 0..length (a multiple of STRIDE) into tiles of at most about `tile` px, which read REACH px more on each side."""
-    count = max(1, -(-length // max(tile, STRIDE)))
-    cuts = [round(length / STRIDE * i / count) * STRIDE for i in range(count)] + [length]
+def spans(length: int, tile: int, stride: int = STRIDE, reach: int = REACH) -> Iterator[Span]:
+    """Cut 0..length (a multiple of `stride`) into tiles of at most about `tile` px, which read `reach` px more on each side.
+
+    `reach` is a multiple of `stride` as well.
+    """
+    count = max(1, -(-length // max(tile, stride)))
+    cuts = [round(length / stride * i / count) * stride for i in range(count)] + [length]
     for start, stop in pairwise(cuts):
-        first, last = max(0, start - REACH), min(length, stop + REACH)
+        first, last = max(0, start - reach), min(length, stop + reach)
         yield Span(slice(first, last), slice(start - first, stop - first), slice(start, stop))
 
 
@@ -190,8 +190,15 @@ def coarse(pixels: slice) -> slice:
     return slice(pixels.start // STRIDE, pixels.stop // STRIDE)
 
 
-def frame(pixels: Array) -> U8:
-    """Mirror the photo outwards by RIM px, and further on the right and below to a multiple of STRIDE."""
+def thumbnail(pixels: U8) -> U8:
+    """The photo at 0.26 MP at most, of which statistics are taken."""
     height, width = pixels.shape[:2]
-    below, right = (-(size + 2 * RIM) % STRIDE + RIM for size in (height, width))
+    shrink = min(1.0, (THUMBNAIL / (height * width)) ** 0.5)
+    return resize(pixels, max(1, round(width * shrink)), max(1, round(height * shrink)))
+
+
+def frame(pixels: Array, stride: int = STRIDE) -> U8:
+    """Mirror the photo outwards by RIM px, and further on the right and below to a multiple of `stride`."""
+    height, width = pixels.shape[:2]
+    below, right = (-(size + 2 * RIM) % stride + RIM for size in (height, width))
     return np.pad(pixels, ((RIM, below), (RIM, right), (0, 0)), mode="reflect")

@@ -40,7 +40,7 @@ class Format:
         """The bytes of a file; raises `error` where it cannot be read or is too large."""
         try:
             if path.stat().st_size > self.most_bytes:
-                raise self.error(f"{path}: {self._too_large}")
+                raise self.error(f"{path}: {self._too_large(self.most_bytes)}")
             with path.open("rb") as file:
                 return file.read(self.most_bytes + 1)  # it may have grown, and a device has no size
         except (OSError, ValueError) as error:
@@ -49,8 +49,7 @@ class Format:
 
     def header(self, data: bytes) -> dict[str, Any]:
         """The JSON header; raises `error` where the bytes are too many, cut off, foreign, newer, or of wrong types."""
-        if len(data) > self.most_bytes:
-            raise self.error(self._too_large)
+        self.check_size(len(data), self.most_bytes)
         length = int.from_bytes(data[:8], "little")
         if len(data) < 8 or length > MAX_HEADER_BYTES or data[8:9] not in (b"{", b""):
             raise self.error(f"This is not a {self.noun} file.")
@@ -97,9 +96,13 @@ class Format:
         packed: bytes = safetensors.numpy.save(dict(tensors), metadata={_METADATA_KEY: text})
         return packed
 
-    @property
-    def _too_large(self) -> str:
-        return f"The {self.noun} file is larger than {self.most_bytes // 2**20} MB."
+    def check_size(self, size: int, most_bytes: int) -> None:
+        """Raise `error` for a file that is larger than `most_bytes`."""
+        if size > most_bytes:
+            raise self.error(self._too_large(most_bytes))
+
+    def _too_large(self, most_bytes: int) -> str:
+        return f"The {self.noun} file is larger than {most_bytes // 2**20} MB."
 
     def _json_object(self, text: str | bytes) -> dict[str, Any]:
         try:

@@ -2,9 +2,10 @@
 
 NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON object:
 
-    {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
+    {"version": 1, "kind": "look", "art", "translator" or "enlarger", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` (art), as float16 or float32, and perhaps
+Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` (art), as float16 or float32, or a network
+(translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), and perhaps
 `thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
@@ -29,12 +30,14 @@ from huafeng.errors import StyleError
 from huafeng.files import write_whole
 from huafeng.grade import TENSOR as GRADE
 from huafeng.grade import Grade
+from huafeng.networkfile import BYTES, MAX_NETWORK_BYTES, NETWORKS, checked_network
 from huafeng.packed import Format, shown
 from huafeng.pixels import F32, Array
 
 FORMAT_VERSION = 1
 SUFFIX = ".style"
-MAX_FILE_BYTES = 32 * 2**20
+KINDS = ("look", "art", *NETWORKS)
+MAX_FILE_BYTES = 32 * 2**20  # of a look or an art; what brings a network may have MAX_NETWORK_BYTES
 MAX_THUMBNAIL_BYTES = 100_000
 MAX_THUMBNAIL_SIDE = 1024  # px
 MAX_EXAMPLES = 6
@@ -49,7 +52,11 @@ _EXAMPLES = tuple(f"example.{place}" for place in range(MAX_EXAMPLES))
 _PICTURES = (_THUMBNAIL, *_EXAMPLES)
 _FLOAT16_TOLERANCE = 1 / 2048
 _FORMAT = Format(
-    "style", FORMAT_VERSION, MAX_FILE_BYTES, StyleError, lambda name: ("U8",) if name in _PICTURES else ("F16", "F32")
+    "style",
+    FORMAT_VERSION,
+    MAX_NETWORK_BYTES,
+    StyleError,
+    lambda name: ("U8",) if name in _PICTURES or name in BYTES else ("F16", "F32"),
 )
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a title must not steer the terminal that shows it
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -158,11 +165,12 @@ class Style:
 
     Args:
         name: see `check_name`.
-        kind: "look" (colour and tone) or "art" (texture, stroke, shape).
+        kind: "look" (colour and tone), "art" (texture, stroke, shape: a code for the base generator), "translator" (a network
+            of its own), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
             local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
             "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code.
-            All are finite floats; they become read-only float32.
+            All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
         examples: at most six photos in this style, each a WebP, JPEG or PNG of at most 25 kB and 320 px a side.
@@ -172,7 +180,7 @@ class Style:
     """
 
     name: str
-    kind: Literal["look", "art"]
+    kind: Literal["look", "art", "translator", "enlarger"]
     tensors: Mapping[str, Array]
     card: Card
     thumbnail: bytes | None = None
@@ -180,12 +188,16 @@ class Style:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if self.kind not in ("look", "art"):
-            raise StyleError(f"The style's kind is {shown(self.kind)}, it must be 'look' or 'art'.")
-        tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
+        if self.kind not in KINDS:
+            raise StyleError(f"The style's kind is {shown(self.kind)}, it must be one of {', '.join(KINDS)}.")
+        tensors: Mapping[str, Array]
+        if self.kind in NETWORKS:
+            tensors = checked_network(self.kind, self.tensors)
+        else:
+            tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
         if self.kind == "look":
             _check_look(tensors)
-        else:
+        elif self.kind == "art":
             _check_art(tensors)
             if self.card.base_sha256 is None:
                 raise StyleError("The style is art, but its card has no base_sha256 to tell its base generator by.")
@@ -227,6 +239,8 @@ class Style:
         header = _FORMAT.header(data)
         needed = ("kind", "name", "card")
         _FORMAT.check_keys(header, known=("version", *needed), needed=needed)
+        if header["kind"] not in NETWORKS:
+            _FORMAT.check_size(len(data), MAX_FILE_BYTES)
         tensors = _FORMAT.tensors(data)
         thumbnail = tensors.pop(_THUMBNAIL, None)
         found = [name for name in _EXAMPLES if name in tensors]
@@ -278,7 +292,7 @@ def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
     sizes: dict[str, int] = {}
     for style, weight in styles:
         if style.kind != "art":
-            raise StyleError(f"The style {style.name!r} is a look, only art styles have codes to mix.")
+            raise StyleError(f"The style {style.name!r} is a {style.kind}, only art styles have codes to mix.")
         if style.card.base_sha256 != first.card.base_sha256:
             raise StyleError(f"The styles {first.name!r} and {style.name!r} were made for different base generators.")
         for name, tensor in style.tensors.items():
@@ -328,7 +342,7 @@ def _checked_tensor(name: str, value: object) -> F32:
     return tensor
 
 
-def _check_look(tensors: Mapping[str, F32]) -> None:
+def _check_look(tensors: Mapping[str, Array]) -> None:
     if not {"lut"} <= tensors.keys() <= {"lut", GRADE}:
         raise StyleError(f"The style is a look and must hold a 'lut' and perhaps a 'grade', but it holds {_listed(tensors)}.")
     shape = tensors["lut"].shape
@@ -339,7 +353,7 @@ def _check_look(tensors: Mapping[str, F32]) -> None:
         Grade.from_tensor(tensors[GRADE])
 
 
-def _check_art(tensors: Mapping[str, F32]) -> None:
+def _check_art(tensors: Mapping[str, Array]) -> None:
     if not {"code"} <= tensors.keys() <= {"code", "delta"}:
         raise StyleError(f"The style is art and must hold a 'code' and perhaps a 'delta', but it holds {_listed(tensors)}.")
     for name, tensor in tensors.items():
@@ -349,7 +363,7 @@ def _check_art(tensors: Mapping[str, F32]) -> None:
             raise StyleError(f"The style's {name!r} has the shape {shape}, it must be one row of 1 to {most} numbers.")
 
 
-def _listed(tensors: Mapping[str, F32]) -> str:
+def _listed(tensors: Mapping[str, Array]) -> str:
     return shown(sorted(tensors)) if tensors else "none"
 
 
@@ -367,8 +381,8 @@ def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> 
         raise StyleError(f"The style's {name} is larger than {most_side} px a side.")
 
 
-def _smallest(name: str, value: F32) -> Array:
-    if name == "code":
+def _smallest(name: str, value: Array) -> Array:
+    if name == "code" or value.dtype != np.float32:  # a network's are as they are stored
         return value
     with np.errstate(over="ignore"):
         half = value.astype(np.float16)
