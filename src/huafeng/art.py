@@ -30,7 +30,7 @@ RIM = 32  # mirrored around the photo, so that the network's zero padding stays 
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
 NOISE_PLANES = 4
-COLOR = 9  # numbers of the colour matrix, at the end of a modulation
+COLOR = 9  # numbers of the colour matrix, behind the norms in a modulation
 PARTS = {"grain", "modulation.weight", "modulation.bias", "last.weight", "last.bias", "color.kernel"}
 
 
@@ -95,18 +95,21 @@ class Generator:
         kernels["grain"] = self._weights["grain"]
         return Session(self._graphs["statistics"], kernels, threads=self.threads)
 
-    def modulation(self, code: F32, delta: F32 | None = None) -> F32:
-        """All scales, shifts and the colour matrix of a style, as one row [M], from its code [K] and perhaps its delta [M].
+    def modulation(self, code: F32, delta: F32 | None = None, calm: F32 | None = None) -> F32:
+        """All scales, shifts and the colour matrix of a style, and how much noise enters, as one row [M + 1].
+
+        From its code [K] and perhaps its delta [M] and its calm [1]: the share of the noise that is left away.
 
         Raises:
             StyleError: their lengths are not those of this generator.
         """
         weight, bias = self._weights["modulation.weight"], self._weights["modulation.bias"]
-        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias))):
+        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias)), ("calm", calm, 1)):
             if row is not None and row.shape != (length,):
                 raise StyleError(f"The style's {name} has {row.size} numbers, this generator needs {length}.")
         row = weight @ code + bias
-        return row if delta is None else row + delta
+        entering = np.ones(1, np.float32) if calm is None else 1 - calm
+        return np.concatenate([row if delta is None else row + delta, entering])
 
     def _norms(self, modulation: F32) -> Iterator[tuple[str, F32, F32]]:
         """Each layer's name, scale and shift [1, C, 1, 1]."""
@@ -117,9 +120,9 @@ class Generator:
             yield layer, scale, shift
 
     def statistics(self, pixels: U8, modulation: F32) -> Statistics:
-        """Statistics of the photo uint8 [H, W, 3] under a modulation [M], from a thumbnail of at most 0.26 MP."""
+        """Statistics of the photo uint8 [H, W, 3] under a modulation [M + 1], from a thumbnail of at most 0.26 MP."""
         framed = frame(thumbnail(pixels))
-        inputs: dict[str, Array] = {"photo": framed[None], "noise": noise_for(*framed.shape[:2])[None]}
+        inputs: dict[str, Array] = {"photo": framed[None], "noise": modulation[-1] * noise_for(*framed.shape[:2])[None]}
         for layer, scale, shift in self._norms(modulation):
             inputs |= {f"{layer}.scale": scale, f"{layer}.shift": shift}
         found = self._statistics_session.run(inputs)
@@ -128,7 +131,7 @@ class Generator:
     def picture_session(self, statistics: Statistics, modulation: F32) -> Session:
         """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma."""
         weights = {name: self._weights[name] for name in ("grain", "last.weight", "last.bias")}
-        matrix, kernel = modulation[-COLOR:].reshape(3, 3), self._weights["color.kernel"]  # [4, 3, 3]
+        matrix, kernel = modulation[-COLOR - 1 : -1].reshape(3, 3), self._weights["color.kernel"]  # [4, 3, 3]
         weights["color.weight"] = (matrix[:, None, :, None, None] * kernel[:, None]).reshape(12, 3, 3, 3)
         for layer, scale, shift in self._norms(modulation):
             kernel = self._weights[f"{layer}.weight"]
@@ -140,14 +143,14 @@ class Generator:
         return Session(self._graphs["picture"], weights, threads=self.threads)
 
     def paint(self, pixels: U8, modulation: F32, *, statistics: Statistics | None = None, tile_px: int = 2048) -> U8:
-        """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `modulation` float32 [M].
+        """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `modulation` float32 [M + 1].
 
         Larger photos than `tile_px` go through in tiles that overlap by the network's reach: no seams. `statistics`
         come from the photo itself unless given (several frames of a film share them).
         """
         session = self.picture_session(statistics or self.statistics(pixels, modulation), modulation)
         framed = frame(pixels)
-        noise = noise_for(*framed.shape[:2])
+        noise = modulation[-1] * noise_for(*framed.shape[:2])
         painted = np.empty_like(framed)
         for rows in spans(framed.shape[0], tile_px):
             for columns in spans(framed.shape[1], tile_px):

@@ -94,6 +94,10 @@ class PaintingOptions(RunOptions, ABC):
     def cards(self) -> dict[str, CardOptions]:
         """The run's styles: name and card, in the order of their codes."""
 
+    def calms(self) -> dict[str, float]:
+        """For some styles the share of the noise that is left away when they are used."""
+        return {}
+
     def painter(self) -> Painter:
         """The networks whose averaged weights are the result, untrained."""
         return Painter(len(self.cards()))
@@ -192,7 +196,7 @@ class PaintingRecipe(Recipe):
 
     def export(self, folder: Path) -> list[Path]:
         """The base generator and a style file for each style."""
-        return export_painter(self.average.module, self.options.cards(), folder)
+        return export_painter(self.average.module, self.options, folder)
 
     def waited_s(self) -> float:
         """For photos."""
@@ -260,8 +264,12 @@ def square(picture: U8, side: int) -> U8:
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def export_painter(painter: Painter, cards: dict[str, CardOptions], folder: Path, base: bytes | None = None) -> list[Path]:
+def export_painter(painter: Painter, options: PaintingOptions, folder: Path, base: bytes | None = None) -> list[Path]:
     """The base generator, unless it is one that exists, and a style file for each style; gives their paths."""
-    today = datetime.date.today().isoformat()
+    today, cards = datetime.date.today().isoformat(), options.cards()
     dated = [vars(card) | {"date": today} for card in cards.values()]
-    return export_styles(painter.generator, painter.encoder, painter.arts(cards), dated, folder, base)
+    arts = painter.arts(cards)
+    for name, calm in options.calms().items():
+        if calm:
+            arts[name]["calm"] = torch.tensor([calm])
+    return export_styles(painter.generator, painter.encoder, arts, dated, folder, base)
