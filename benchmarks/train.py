@@ -1,12 +1,13 @@
 """Speed of training: each recipe against a plain loop of the same networks, in turn in one run.
 
     python benchmarks/train.py [--threads 2] [--steps 7] [--batch 8] [--crop-px 256] [--compile] [--features FILE]
+                               [--recipes art fast-style cyclegan]
 
 "plain" is the same step (same networks, losses, optimisers and pictures) as it is usually written: float32, eager, memory
 laid out channel by channel, and crops that are cut when they are asked for. "huafeng" is what `huafeng train` runs: bf16
 autocast, channels last, crops prepared ahead. The discriminator takes part in every step. Recipes are those in recipes/;
 photos and works are scikit-image's, written as JPEGs into a temporary folder. On the CPU, and on the GPU where there is one,
-where "plain" has torch's default for convolutions, TF32.
+where "plain" has torch's default for convolutions, TF32. `cyclegan` takes one picture a step, as in its paper.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -33,8 +34,13 @@ from huafeng.training.processes import ALONE
 from huafeng.training.recipe import Clock, M, Machine
 from huafeng.training.recipefile import read_recipe, resolve
 from huafeng.training.recipes import RECIPES
+from huafeng.training.recipes.cyclegan import CycleGan, CycleGanOptions
 from huafeng.training.recipes.painting import PaintingOptions, PaintingRecipe
 
+Options: TypeAlias = PaintingOptions | CycleGanOptions
+Raced: TypeAlias = PaintingRecipe | CycleGan
+
+NAMES = {"art": None, "fast-style": None, "cyclegan": 1}  # recipes, and their batch where it is not that of the command line
 RECIPE_FILES = Path(__file__).parents[1] / "recipes"
 TURN = {"cpu": 1, "cuda": 10}  # steps in a row: waiting for a GPU after each would cost what training does not pay
 PHOTOS = 80  # one in five is held out; on a CPU the rest lasts for a first epoch, so that every crop is decoded
@@ -55,7 +61,7 @@ class Plain(Machine):
 class Contestant:
     """A recipe that takes its steps when it is told to, and knows how long it waited for photos."""
 
-    def __init__(self, recipe: PaintingRecipe, batch: int, crop_px: int, steps: int) -> None:
+    def __init__(self, recipe: Raced, batch: int, crop_px: int, steps: int) -> None:
         self.recipe, self.batch, self.crop_px, self.steps = recipe, batch, crop_px, steps
         self.taken = 0
         self.turns: list[tuple[float, float]] = []  # seconds, and seconds of them waited for photos
@@ -90,11 +96,13 @@ def write_pictures(folder: Path) -> None:
         Image.fromarray(picture).save(folder / "works" / f"{i}.jpg", quality=92)
 
 
-def options_of(name: str, folder: Path, args: argparse.Namespace) -> PaintingOptions:
+def options_of(name: str, folder: Path, args: argparse.Namespace) -> Options:
     """A recipe of recipes/ on the pictures in `folder`."""
     values = read_recipe(RECIPE_FILES / f"{name}.yaml")
     values |= {"data": folder, "photos": ["photos"], "hold_out_every": 5, "features": args.features}
-    values |= {"batch": args.batch, "crop_px": args.crop_px, "stages": []}
+    values |= {"batch": NAMES[name] or args.batch, "crop_px": args.crop_px, "stages": []}
+    if name == "cyclegan":
+        values["works"] = ["works"]
     for spec in values.get("styles", {}).values():
         spec["works"] = "works" if spec.get("collection") else "works/0.jpg"
     if "any" in values:
@@ -102,14 +110,14 @@ def options_of(name: str, folder: Path, args: argparse.Namespace) -> PaintingOpt
     if "picture" in values:
         values["picture"] = "works/0.jpg"
     options = resolve(values)
-    assert isinstance(options, PaintingOptions)
+    assert isinstance(options, PaintingOptions | CycleGanOptions)
     return options
 
 
-def made(options: PaintingOptions, machine: Machine) -> PaintingRecipe:
+def made(options: Options, machine: Machine) -> Raced:
     torch.manual_seed(options.seed)
     recipe = RECIPES[options.recipe](options, machine)
-    assert isinstance(recipe, PaintingRecipe)
+    assert isinstance(recipe, PaintingRecipe | CycleGan)
     return recipe
 
 
@@ -122,7 +130,7 @@ def cut_when_asked_for(crops: Crops) -> None:
     crops.batch = batch  # type: ignore[method-assign]
 
 
-def contestants(options: PaintingOptions, device: str, compiled: bool) -> dict[str, PaintingRecipe]:
+def contestants(options: Options, device: str, compiled: bool) -> dict[str, Raced]:
     """The plain loop first."""
     quiet: dict[str, Any] = {"tell": lambda text: None}
     plain = made(options, Plain(device, "fp32", **quiet))
@@ -135,7 +143,7 @@ def contestants(options: PaintingOptions, device: str, compiled: bool) -> dict[s
     return found
 
 
-def checkpoint_s(recipe: PaintingRecipe, options: PaintingOptions, folder: Path) -> tuple[float, float]:
+def checkpoint_s(recipe: Raced, options: Options, folder: Path) -> tuple[float, float]:
     """Median seconds of writing a checkpoint, and of making the sample grid beside it."""
     loop = Loop(recipe, options, folder, processes=ALONE, minutes=None, on_collapse="stop", tell=lambda text: None)
     written, drawn = [], []
@@ -153,13 +161,13 @@ def print_rows(name: str, device: str, folder: Path, args: argparse.Namespace) -
     """Race the contestants of one recipe, and print a row for each."""
     options = options_of(name, folder, args)
     racers = {
-        how: Contestant(recipe, args.batch, args.crop_px, TURN[device])
+        how: Contestant(recipe, options.batch, args.crop_px, TURN[device])
         for how, recipe in contestants(options, device, args.compile).items()
     }
     took = race(args.steps, racers)
     for how, racer in racers.items():
         ms = took[how] / TURN[device]
-        row = f"{name + ', ' + how:29} {ms:8.0f} {1000 * args.batch / ms:9.1f}"
+        row = f"{name + ', ' + how:29} {ms:8.0f} {1000 * options.batch / ms:9.1f}"
         if how != "plain":
             written, drawn = checkpoint_s(racer.recipe, options, folder / f"{device}-{name}-{how}")
             row += f" {took['plain'] / took[how]:13.2f}x {racer.waiting():8.2%} {written:9.2f} s {drawn:6.2f} s"
@@ -174,6 +182,7 @@ def main() -> None:
     parser.add_argument("--crop-px", type=int, default=256)
     parser.add_argument("--compile", action="store_true", help="compile huafeng's networks as well; slow to start")
     parser.add_argument("--features", default="features-v1", help="feature network of the losses, a name or a file")
+    parser.add_argument("--recipes", choices=list(NAMES), nargs="+", default=list(NAMES))
     parser.add_argument("--device", choices=["cpu", "cuda"], nargs="+", help="default: all that are here")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -189,7 +198,7 @@ def main() -> None:
             print(
                 f"{'':29} {'ms/step':>8} {'images/s':>9} {'against plain':>14} {'waiting':>8} {'checkpoint':>11} {'samples':>8}"
             )
-            for name in RECIPES:
+            for name in args.recipes:
                 print_rows(name, device, folder, args)
 
 

@@ -55,17 +55,29 @@ def test_any_size_comes_back_in_its_size(generator: Generator, modulation: F32, 
 
 def test_a_modulation_is_linear_in_code_and_delta(generator: Generator) -> None:
     one, other = (LIBRARY.get(name).tensors["code"] for name in ("great-wave", "the-scream"))
-    delta = np.random.default_rng(0).normal(size=generator.modulation(one).size).astype(np.float32)
+    delta = np.random.default_rng(0).normal(size=generator.modulation(one).size - 1).astype(np.float32)
     half = np.float32(0.5)
     middle = half * (generator.modulation(one) + generator.modulation(other))
     np.testing.assert_allclose(generator.modulation(half * (one + other)), middle, atol=1e-5)
-    np.testing.assert_array_equal(generator.modulation(one, delta), generator.modulation(one) + delta)
+    np.testing.assert_array_equal(generator.modulation(one, delta)[:-1], generator.modulation(one)[:-1] + delta)
     np.testing.assert_array_equal(generator.modulation(one, 0 * delta), generator.modulation(one))
+
+
+def test_calm_is_the_share_of_the_noise_that_is_left_away(generator: Generator, astronaut: U8) -> None:
+    tensors = LIBRARY.get("starry-night").tensors
+    code, delta = tensors["code"], tensors["delta"]
+    row = generator.modulation(code, delta, np.array([0.25], np.float32))
+    assert row[-1] == 0.75
+    np.testing.assert_array_equal(row[:-1], generator.modulation(code, delta)[:-1])
+    small = astronaut[:160, 150:310]
+    restless, calm = (generator.paint(small, generator.modulation(code, delta, np.array([c], np.float32))) for c in (0, 1))
+    assert np.abs(restless.astype(int) - calm).mean() > 1
+    np.testing.assert_array_equal(restless, generator.paint(small, generator.modulation(code, delta)))
 
 
 def test_a_code_or_delta_of_another_length_is_refused(generator: Generator) -> None:
     code = np.zeros(generator.code_length, np.float32)
-    length = generator.modulation(code).size
+    length = generator.modulation(code).size - 1  # its last number says how much noise enters
     with pytest.raises(StyleError, match=rf"^The style's code has 31 numbers, this generator needs {len(code)}\.$"):
         generator.modulation(code[:31])
     for wrong in (np.zeros(0, np.float32), np.zeros(length - 1, np.float32), np.zeros((1, length), np.float32)):

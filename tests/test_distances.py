@@ -12,8 +12,9 @@ from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
 from huafeng.errors import DataError
-from huafeng.evaluation import bootstrap, distances
-from huafeng.evaluation.distances import F64, Kernels, kid_resampled
+from huafeng.evaluation import bootstrap
+from huafeng.training import distances
+from huafeng.training.distances import F64, Kernels, kid_resampled
 
 
 def features(n: int, d: int, *, seed: int, shift: float = 0.0) -> F64:

@@ -18,7 +18,6 @@ from safetensors.torch import save_file
 
 from huafeng.errors import DataError
 from huafeng.evaluation.bootstrap import percentiles
-from huafeng.evaluation.distances import kid
 from huafeng.evaluation.figure import CurvePoint
 from huafeng.evaluation.networks import Maps, Network, load_network, look
 from huafeng.evaluation.protocol import Protocol
@@ -28,6 +27,7 @@ from huafeng.evaluation.values import Values, layers
 from huafeng.evaluation.works import Seen, Works, cut, see
 from huafeng.pixels import F32, U8
 from huafeng.training import backbones
+from huafeng.training.distances import kid
 
 F64 = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

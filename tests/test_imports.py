@@ -57,6 +57,7 @@ for name in ("pictures", "pairs", "shards", "prepare", "doctor", "ahead"):
         ["learn", "--help"],
         ["evaluate", "--help"],
         ["explain", "--help"],
+        ["generate", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:

@@ -186,7 +186,7 @@ def art(**changes: Any) -> ArtOptions:
 def test_stages() -> None:
     options = art(stages=[{"until": 0.25, "crop_px": 64, "batch": 16}, {"until": 0.5, "crop_px": 128, "batch": 8}])
     assert [options.stage(p) for p in (0.0, 0.24, 0.25, 0.5, 1.0)] == [(64, 16), (64, 16), (128, 8), (256, 4), (256, 4)]
-    assert options.largest_crop_px == 256
+    assert options.crop_sizes == {64, 128, 256}
 
 
 @pytest.mark.parametrize(

@@ -244,10 +244,12 @@ def test_a_look_with_wrong_tensors(tensors: Any, words: Any) -> None:
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({}, "must hold a 'code' and perhaps a 'delta', but it holds none"),
-        ({"delta": np.zeros(3)}, r"must hold a 'code' and perhaps a 'delta', but it holds \['delta'\]"),
-        ({"delta.a": np.zeros(3)}, r"must hold a 'code' and perhaps a 'delta', but it holds \['delta.a'\]"),
-        ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold a 'code' and perhaps a 'delta'"),
+        ({}, "must hold a 'code', perhaps a 'delta' and a 'calm', but it holds none"),
+        ({"delta": np.zeros(3)}, r"must hold a 'code', perhaps a 'delta' and a 'calm', but it holds \['delta'\]"),
+        ({"delta.a": np.zeros(3)}, r"must hold a 'code', perhaps a 'delta' and a 'calm', but it holds \['delta.a'\]"),
+        ({"code": np.zeros(3), "calm": np.array([1.5])}, r"calm is 1.5, it must be in 0..1"),
+        ({"code": np.zeros(3), "calm": np.zeros(2)}, r"'calm' has the shape \(2,\), it must be one row of 1 to 1 numbers"),
+        ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold a 'code', perhaps a 'delta'"),
         ({"code": np.zeros((1, 3))}, r"'code' has the shape \(1, 3\), it must be one row of 1 to 1024 numbers"),
         ({"code": np.zeros(0)}, "'code' has the shape"),
         ({"code": np.zeros(1025)}, "'code' has the shape"),
@@ -333,7 +335,7 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (picture("JPEG"), "This is not a style file"),
         (bytes(1000), "This is not a style file"),
         ((2**20 + 1).to_bytes(8, "little") + b"{" + bytes(2**21), "This is not a style file"),
-        (bytes(32 * 2**20 + 1), "larger than 32 MB"),
+        (bytes(96 * 2**20 + 1), "larger than 96 MB"),
         (look().to_bytes()[:8], "cut off"),
         (look().to_bytes()[:300], "cut off"),
         (look().to_bytes()[:-1], "cut off"),
@@ -361,9 +363,9 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (packed(header="{}"), "format version is None"),
         (packed(header='{"version": 1}'), "lacks the field 'kind'"),
         (packed(colour=1), "unknown field 'colour'"),
-        (packed(kind="filter"), "kind is 'filter', it must be 'look' or 'art'"),
+        (packed(kind="filter"), "kind is 'filter', it must be one of look, art, translator, enlarger"),
         (packed(kind=["look"]), "kind is"),
-        (packed(kind="art"), "must hold a 'code' and perhaps a 'delta'"),
+        (packed(kind="art"), "must hold a 'code', perhaps a 'delta'"),
         (packed(name="My Look"), "is not a style name"),
         (packed(name=None), "is not a style name"),
         (packed(card=None), "card is None, it must be an object"),
@@ -432,9 +434,14 @@ def test_load_says_which_file_and_why(tmp_path: Path) -> None:
 def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.style"
     path.touch()
-    os.truncate(path, 32 * 2**20 + 1)
-    with pytest.raises(StyleError, match="larger than 32 MB"):
+    os.truncate(path, 96 * 2**20 + 1)
+    with pytest.raises(StyleError, match="larger than 96 MB"):
         Style.load(path)
+
+
+def test_a_look_may_not_be_as_large_as_a_network() -> None:
+    with pytest.raises(StyleError, match="larger than 32 MB"):
+        Style.from_bytes(packed() + bytes(32 * 2**20))
 
 
 def test_codes_mix_by_weight() -> None:

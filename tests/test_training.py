@@ -116,7 +116,7 @@ def test_the_modulation_by_hand() -> None:
     delta[[0, 4, 112]] = 1, 7, -0.25
     found = Runtime(save_safetensors(base_tensors(generator)), threads=1).modulation(np.array([3, 4], np.float32), delta)
     assert found[:9].tolist() == [1 + 2 * 3 - 4 + 1, 1, 1, 1, 7, 0, 0, 0, 1]
-    assert found[-9:].tolist() == [0] * 8 + [0.25]
+    assert found[-10:].tolist() == [0] * 8 + [0.25, 1]
 
 
 def test_without_noise_noise_is_zero(trained: Generator) -> None:

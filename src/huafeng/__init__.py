@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         parse_styles,
     )
     from huafeng.errors import HuafengError
+    from huafeng.generator import Generator
     from huafeng.library import Library
     from huafeng.photo import Limits, Photo
     from huafeng.style import Card, Style
@@ -35,6 +36,7 @@ __all__ = [
     "Card",
     "Edit",
     "FaceRegion",
+    "Generator",
     "HuafengError",
     "Library",
     "Limits",
@@ -64,6 +66,7 @@ def __getattr__(name: str) -> object:
             "parse_styles",
         ),
         "errors": ("HuafengError",),
+        "generator": ("Generator",),
         "library": ("Library",),
         "photo": ("Limits", "Photo"),
         "style": ("Card", "Style"),

@@ -30,7 +30,7 @@ RIM = 32  # mirrored around the photo, so that the network's zero padding stays 
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
 NOISE_PLANES = 4
-COLOR = 9  # numbers of the colour matrix, at the end of a modulation
+COLOR = 9  # numbers of the colour matrix, behind the norms in a modulation
 PARTS = {"grain", "modulation.weight", "modulation.bias", "last.weight", "last.bias", "color.kernel"}
 
 
@@ -95,18 +95,21 @@ class Generator:
         kernels["grain"] = self._weights["grain"]
         return Session(self._graphs["statistics"], kernels, threads=self.threads)
 
-    def modulation(self, code: F32, delta: F32 | None = None) -> F32:
-        """All scales, shifts and the colour matrix of a style, as one row [M], from its code [K] and perhaps its delta [M].
+    def modulation(self, code: F32, delta: F32 | None = None, calm: F32 | None = None) -> F32:
+        """All scales, shifts and the colour matrix of a style, and how much noise enters, as one row [M + 1].
+
+        From its code [K] and perhaps its delta [M] and its calm [1]: the share of the noise that is left away.
 
         Raises:
             StyleError: their lengths are not those of this generator.
         """
         weight, bias = self._weights["modulation.weight"], self._weights["modulation.bias"]
-        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias))):
+        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias)), ("calm", calm, 1)):
             if row is not None and row.shape != (length,):
                 raise StyleError(f"The style's {name} has {row.size} numbers, this generator needs {length}.")
         row = weight @ code + bias
-        return row if delta is None else row + delta
+        entering = np.ones(1, np.float32) if calm is None else 1 - calm
+        return np.concatenate([row if delta is None else row + delta, entering])
 
     def _norms(self, modulation: F32) -> Iterator[tuple[str, F32, F32]]:
         """Each layer's name, scale and shift [1, C, 1, 1]."""
@@ -117,12 +120,9 @@ class Generator:
             yield layer, scale, shift
 
     def statistics(self, pixels: U8, modulation: F32) -> Statistics:
-        """Statistics of the photo uint8 [H, W, 3] under a modulation [M], from a thumbnail of at most 0.26 MP."""
-        height, width = pixels.shape[:2]
-        shrink = min(1.0, (THUMBNAIL / (height * width)) ** 0.5)
-        thumbnail = resize(pixels, max(1, round(width * shrink)), max(1, round(height * shrink)))
-        framed = frame(thumbnail)
-        inputs: dict[str, Array] = {"photo": framed[None], "noise": noise_for(*framed.shape[:2])[None]}
+        """Statistics of the photo uint8 [H, W, 3] under a modulation [M + 1], from a thumbnail of at most 0.26 MP."""
+        framed = frame(thumbnail(pixels))
+        inputs: dict[str, Array] = {"photo": framed[None], "noise": modulation[-1] * noise_for(*framed.shape[:2])[None]}
         for layer, scale, shift in self._norms(modulation):
             inputs |= {f"{layer}.scale": scale, f"{layer}.shift": shift}
         found = self._statistics_session.run(inputs)
@@ -131,7 +131,7 @@ class Generator:
     def picture_session(self, statistics: Statistics, modulation: F32) -> Session:
         """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma."""
         weights = {name: self._weights[name] for name in ("grain", "last.weight", "last.bias")}
-        matrix, kernel = modulation[-COLOR:].reshape(3, 3), self._weights["color.kernel"]  # [4, 3, 3]
+        matrix, kernel = modulation[-COLOR - 1 : -1].reshape(3, 3), self._weights["color.kernel"]  # [4, 3, 3]
         weights["color.weight"] = (matrix[:, None, :, None, None] * kernel[:, None]).reshape(12, 3, 3, 3)
         for layer, scale, shift in self._norms(modulation):
             kernel = self._weights[f"{layer}.weight"]
@@ -143,14 +143,14 @@ class Generator:
         return Session(self._graphs["picture"], weights, threads=self.threads)
 
     def paint(self, pixels: U8, modulation: F32, *, statistics: Statistics | None = None, tile_px: int = 2048) -> U8:
-        """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `modulation` float32 [M].
+        """Photo uint8 [H, W, 3] -> picture uint8 [H, W, 3] in the style of `modulation` float32 [M + 1].
 
         Larger photos than `tile_px` go through in tiles that overlap by the network's reach: no seams. `statistics`
         come from the photo itself unless given (several frames of a film share them).
         """
         session = self.picture_session(statistics or self.statistics(pixels, modulation), modulation)
         framed = frame(pixels)
-        noise = noise_for(*framed.shape[:2])
+        noise = modulation[-1] * noise_for(*framed.shape[:2])
         painted = np.empty_like(framed)
         for rows in spans(framed.shape[0], tile_px):
             for columns in spans(framed.shape[1], tile_px):
@@ -170,12 +170,15 @@ class Span:
     write: slice
 
 
-def spans(length: int, tile: int) -> Iterator[Span]:
-    """Cut 0..length (a multiple of STRIDE) into tiles of at most about `tile` px, which read REACH px more on each side."""
-    count = max(1, -(-length // max(tile, STRIDE)))
-    cuts = [round(length / STRIDE * i / count) * STRIDE for i in range(count)] + [length]
+def spans(length: int, tile: int, stride: int = STRIDE, reach: int = REACH) -> Iterator[Span]:
+    """Cut 0..length (a multiple of `stride`) into tiles of at most about `tile` px, which read `reach` px more on each side.
+
+    `reach` is a multiple of `stride` as well.
+    """
+    count = max(1, -(-length // max(tile, stride)))
+    cuts = [round(length / stride * i / count) * stride for i in range(count)] + [length]
     for start, stop in pairwise(cuts):
-        first, last = max(0, start - REACH), min(length, stop + REACH)
+        first, last = max(0, start - reach), min(length, stop + reach)
         yield Span(slice(first, last), slice(start - first, stop - first), slice(start, stop))
 
 
@@ -190,8 +193,15 @@ def coarse(pixels: slice) -> slice:
     return slice(pixels.start // STRIDE, pixels.stop // STRIDE)
 
 
-def frame(pixels: Array) -> U8:
-    """Mirror the photo outwards by RIM px, and further on the right and below to a multiple of STRIDE."""
+def thumbnail(pixels: U8) -> U8:
+    """The photo at 0.26 MP at most, of which statistics are taken."""
     height, width = pixels.shape[:2]
-    below, right = (-(size + 2 * RIM) % STRIDE + RIM for size in (height, width))
+    shrink = min(1.0, (THUMBNAIL / (height * width)) ** 0.5)
+    return resize(pixels, max(1, round(width * shrink)), max(1, round(height * shrink)))
+
+
+def frame(pixels: Array, stride: int = STRIDE) -> U8:
+    """Mirror the photo outwards by RIM px, and further on the right and below to a multiple of `stride`."""
+    height, width = pixels.shape[:2]
+    below, right = (-(size + 2 * RIM) % stride + RIM for size in (height, width))
     return np.pad(pixels, ((RIM, below), (RIM, right), (0, 0)), mode="reflect")

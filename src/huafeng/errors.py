@@ -5,6 +5,7 @@ HuafengError
 │   ├── PhotoError         not an image, cut off, too large, animated, cannot be encoded
 │   ├── StyleError         damaged, foreign or newer style file; a base generator that does not fit
 │   │   └── StyleNotFound  no style of that name in the library
+│   ├── GeneratorError     damaged, foreign or newer generator file; pictures that it cannot make
 │   ├── LutError           a .cube or HaldCLUT that cannot be read or written
 │   ├── RegionError        a mask that is not an image, a box outside the photo
 │   ├── EditError          an edit with wrong fields: `problems` lists all of them
@@ -39,6 +40,10 @@ class StyleError(UserError):
 
 class StyleNotFound(StyleError):
     """No style of that name."""
+
+
+class GeneratorError(UserError):
+    """The generator file cannot be used, or not for what is asked."""
 
 
 class LutError(UserError):

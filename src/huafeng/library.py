@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from huafeng.errors import StyleError, StyleNotFound
 from huafeng.lookfile import CUBE, HALD_SUFFIXES, hald_in, look_style, read_look
+from huafeng.networkfile import ENLARGE_SUFFIX, PLAN, read_plan
 from huafeng.photo import READ
 from huafeng.picturestyle import pictures_in, read_pictures
 from huafeng.style import SUFFIX, Style
@@ -22,7 +23,8 @@ from huafeng.style import SUFFIX, Style
 BUILT_IN = Path(__file__).parent / "styles"
 BASE_FILE = "base.safetensors"
 BASE_PATTERN = "base*.safetensors"
-FILE_SUFFIXES = (SUFFIX, CUBE, *READ)
+FILE_SUFFIXES = (SUFFIX, ENLARGE_SUFFIX, CUBE, *READ)
+RUN_OPTIONS = "options.json"  # what a training run's folder holds from its beginning on
 _CACHE_STYLES = 64
 
 
@@ -81,8 +83,8 @@ class Library:
         """The style of that name (upper and lower case are the same), title in English or Chinese, or path.
 
         What has a separator in it or the suffix of a file is a path, and may lie outside the library's folders: a
-        ".style" file; a look from elsewhere (".cube", or a HaldCLUT as ".png" or ".tif"); any other picture, or a folder of
-        pictures, whose style the encoder reads at once.
+        ".style" or ".enlarge" file; a look from elsewhere (".cube", or a HaldCLUT as ".png" or ".tif"); any other picture,
+        or a folder of pictures, whose style the encoder reads at once.
 
         Raises:
             StyleNotFound: there is no such style; the nearest name is told.
@@ -115,6 +117,25 @@ class Library:
         near = difflib.get_close_matches(wanted, [*files, *titles], n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise StyleNotFound(f"There is no style {text!r}: {hint}'huafeng styles' lists all of them.")
+
+    def enlarger(self, scale_or_path: str) -> Style:
+        """What enlarges photos: by the path of an ".enlarge" file; or by 2 or 4, the first one in the library's folders.
+
+        Raises:
+            StyleError: the library has none of that scale, or the file cannot be used.
+        """
+        if scale_or_path not in ("2", "4"):
+            if scale_or_path.lower().endswith(ENLARGE_SUFFIX):
+                return self._load(Path(scale_or_path))
+            raise StyleError(f"Photos are enlarged 2 or 4 times, or by an {ENLARGE_SUFFIX} file, not by {scale_or_path!r}.")
+        for path in (path for folder in self.folders for path in sorted(folder.glob(f"*{ENLARGE_SUFFIX}"))):
+            found = self._load(path)
+            if PLAN in found.tensors and read_plan(found.tensors[PLAN].tobytes()).scale == int(scale_or_path):
+                return found
+        raise StyleNotFound(
+            f"The library has nothing that enlarges {scale_or_path} times: give an {ENLARGE_SUFFIX} file (--enlarge FILE), or "
+            f"train one (recipes/srgan.yaml) and put it into {user_folder()}."
+        )
 
     def base_path(self, sha256: str | None = None) -> Path:
         """The file of the base generator with this digest; None is the one that the library's styles share.
@@ -203,7 +224,9 @@ class Library:
         return read_look(path) if suffix == CUBE else Style.load(path)
 
     def _known_as(self, path: Path) -> str:
-        """A hint for who types the file's name where the style's name would do."""
+        """A hint for who types the file's name where the style's name would do, or where a run has not ended."""
+        if (path.parent.parent / RUN_OPTIONS).is_file():
+            return f": the run {path.parent.parent} is still training, or was stopped (huafeng train --resume)"
         known = self._files().get(_key(path.stem))
         return f", but there is a style {known.stem!r}" if known and path.name == str(path) else ""
 

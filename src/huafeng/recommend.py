@@ -129,7 +129,7 @@ def recommend(
         skin = _skin(photo, thumbnail)
         judged = _suiting([effect(thumbnail, styled, skin) for _, _, styled in results])
     else:
-        judged = [_resembles(styled, liked, stylizer, strokes=style.kind == "art") for _, style, styled in results]
+        judged = [_resembles(styled, liked, stylizer, strokes=style.kind != "look") for _, style, styled in results]
     found = [
         Advice(entry.name, style.kind, entry.path, *judgement)
         for (entry, style, _), judgement in zip(results, judged, strict=True)

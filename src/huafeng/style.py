@@ -2,9 +2,10 @@
 
 NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON object:
 
-    {"version": 1, "kind": "look" or "art", "name": "...", "card": {the fields of Card}}
+    {"version": 1, "kind": "look", "art", "translator" or "enlarger", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` (art), as float16 or float32, and perhaps
+Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` and `calm` (art), as float16 or float32, or a network
+(translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), and perhaps
 `thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
@@ -12,32 +13,31 @@ and never executes anything.
 from __future__ import annotations
 
 import io
-import json
 import math
 import re
-import reprlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import date
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import safetensors.numpy
 from PIL import Image
 
 from huafeng.errors import StyleError
 from huafeng.files import write_whole
 from huafeng.grade import TENSOR as GRADE
 from huafeng.grade import Grade
+from huafeng.networkfile import BYTES, MAX_NETWORK_BYTES, NETWORKS, checked_network
+from huafeng.packed import Format, shown
 from huafeng.pixels import F32, Array
 
 FORMAT_VERSION = 1
 SUFFIX = ".style"
-MAX_FILE_BYTES = 32 * 2**20
-MAX_HEADER_BYTES = 2**20
+KINDS = ("look", "art", *NETWORKS)
+MAX_FILE_BYTES = 32 * 2**20  # of a look or an art; what brings a network may have MAX_NETWORK_BYTES
 MAX_THUMBNAIL_BYTES = 100_000
 MAX_THUMBNAIL_SIDE = 1024  # px
 MAX_EXAMPLES = 6
@@ -45,12 +45,19 @@ MAX_EXAMPLE_BYTES = 25_000
 MAX_EXAMPLE_SIDE = 320  # px
 MAX_TEXT_CHARS = 2000
 MAX_SCORES = 200
-MOST_NUMBERS = {"code": 1024, "delta": 65536}
+MOST_NUMBERS = {"code": 1024, "delta": 65536, "calm": 1}
 
-_METADATA_KEY = "huafeng"
 _THUMBNAIL = "thumbnail"
 _EXAMPLES = tuple(f"example.{place}" for place in range(MAX_EXAMPLES))
+_PICTURES = (_THUMBNAIL, *_EXAMPLES)
 _FLOAT16_TOLERANCE = 1 / 2048
+_FORMAT = Format(
+    "style",
+    FORMAT_VERSION,
+    MAX_NETWORK_BYTES,
+    StyleError,
+    lambda name: ("U8",) if name in _PICTURES or name in BYTES else ("F16", "F32"),
+)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a title must not steer the terminal that shows it
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -72,7 +79,7 @@ def check_name(name: object) -> None:
         or name != unicodedata.normalize("NFKC", name).lower()
     ):
         raise StyleError(
-            f"{_shown(name)} is not a style name: it takes 1 to 64 lowercase letters, digits and hyphens, "
+            f"{shown(name)} is not a style name: it takes 1 to 64 lowercase letters, digits and hyphens, "
             "and a hyphen is not the first."
         )
 
@@ -135,19 +142,19 @@ class Card:
         for name in texts:
             _check_text(name, getattr(self, name))
         if not _is_day(self.date):
-            raise StyleError(f"The style's date is {_shown(self.date)}, it must be a day such as 2024-12-31.")
+            raise StyleError(f"The style's date is {shown(self.date)}, it must be a day such as 2024-12-31.")
         strength = self.safe_strength
         if not _is_range(strength):
-            raise StyleError(f"The style's safe_strength is {_shown(strength)}, it must be two numbers in 0..1, rising.")
+            raise StyleError(f"The style's safe_strength is {shown(strength)}, it must be two numbers in 0..1, rising.")
         if not isinstance(self.scores, Mapping) or len(self.scores) > MAX_SCORES:
             raise StyleError(f"The style's scores must be an object of at most {MAX_SCORES} numbers.")
         for name, value in self.scores.items():
             _check_text("score name", name)
             if not _is_finite(value):
-                raise StyleError(f"The style's score {_shown(name)} is {_shown(value)}, it must be a finite number.")
+                raise StyleError(f"The style's score {shown(name)} is {shown(value)}, it must be a finite number.")
         sha = self.base_sha256
         if sha is not None and not (isinstance(sha, str) and _SHA256.fullmatch(sha)):
-            raise StyleError(f"The style's base_sha256 is {_shown(sha)}, it must be 64 lowercase hex digits.")
+            raise StyleError(f"The style's base_sha256 is {shown(sha)}, it must be 64 lowercase hex digits.")
         object.__setattr__(self, "safe_strength", (float(strength[0]), float(strength[1])))
         object.__setattr__(self, "scores", {name: float(value) for name, value in self.scores.items()})
 
@@ -158,11 +165,13 @@ class Style:
 
     Args:
         name: see `check_name`.
-        kind: "look" (colour and tone) or "art" (texture, stroke, shape).
+        kind: "look" (colour and tone), "art" (texture, stroke, shape: a code for the base generator), "translator" (a network
+            of its own), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
             local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
-            "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code.
-            All are finite floats; they become read-only float32.
+            "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code; perhaps "calm" [1]
+            in 0..1: the share of the generator's noise that is left away.
+            All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
         examples: at most six photos in this style, each a WebP, JPEG or PNG of at most 25 kB and 320 px a side.
@@ -172,7 +181,7 @@ class Style:
     """
 
     name: str
-    kind: Literal["look", "art"]
+    kind: Literal["look", "art", "translator", "enlarger"]
     tensors: Mapping[str, Array]
     card: Card
     thumbnail: bytes | None = None
@@ -180,12 +189,16 @@ class Style:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if self.kind not in ("look", "art"):
-            raise StyleError(f"The style's kind is {_shown(self.kind)}, it must be 'look' or 'art'.")
-        tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
+        if self.kind not in KINDS:
+            raise StyleError(f"The style's kind is {shown(self.kind)}, it must be one of {', '.join(KINDS)}.")
+        tensors: Mapping[str, Array]
+        if self.kind in NETWORKS:
+            tensors = checked_network(self.kind, self.tensors)
+        else:
+            tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
         if self.kind == "look":
             _check_look(tensors)
-        else:
+        elif self.kind == "art":
             _check_art(tensors)
             if self.card.base_sha256 is None:
                 raise StyleError("The style is art, but its card has no base_sha256 to tell its base generator by.")
@@ -211,13 +224,7 @@ class Style:
             StyleError: it cannot be read, is too large, cut off, foreign, newer or not valid.
         """
         path = Path(path)
-        try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise StyleError(f"{path}: {_TOO_LARGE}")
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)  # it may have grown, and a device has no size
-        except (OSError, ValueError) as error:
-            raise StyleError(f"{path}: The style file cannot be read ({_reason(error)}).") from error
+        data = _FORMAT.read(path)
         try:
             return cls.from_bytes(data)
         except StyleError as error:
@@ -230,21 +237,22 @@ class Style:
         Raises:
             StyleError: they are too many, cut off, foreign, newer or not valid.
         """
-        header = _read_header(data)
-        try:
-            tensors = safetensors.numpy.load(data)
-        except (safetensors.SafetensorError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
-            raise StyleError(f"The style file is damaged ({error}).") from error
+        header = _FORMAT.header(data)
+        needed = ("kind", "name", "card")
+        _FORMAT.check_keys(header, known=("version", *needed), needed=needed)
+        if header["kind"] not in NETWORKS:
+            _FORMAT.check_size(len(data), MAX_FILE_BYTES)
+        tensors = _FORMAT.tensors(data)
         thumbnail = tensors.pop(_THUMBNAIL, None)
         found = [name for name in _EXAMPLES if name in tensors]
         if found != list(_EXAMPLES[: len(found)]):
-            raise StyleError(f"The style's examples must be numbered from 0, but it holds {_shown(found)}.")
+            raise StyleError(f"The style's examples must be numbered from 0, but it holds {shown(found)}.")
         examples = tuple(_picture_bytes(name, tensors.pop(name)) for name in found)
         return cls(
             name=header["name"],
             kind=header["kind"],
             tensors=tensors,
-            card=_read_card(header["card"]),
+            card=read_card(header["card"], _FORMAT),
             thumbnail=None if thumbnail is None else _picture_bytes(_THUMBNAIL, thumbnail),
             examples=examples,
         )
@@ -254,19 +262,11 @@ class Style:
 
         A look's table is stored as float16 where that moves no value by more than 1/2048, a delta where it moves none.
         """
-        header = {
-            "version": FORMAT_VERSION,
-            "kind": self.kind,
-            "name": self.name,
-            "card": vars(self.card),
-        }
         tensors = {name: _smallest(name, value) for name, value in self.tensors.items()}
         pictures = zip(_EXAMPLES, self.examples, strict=False)
         for name, data in [*pictures, *([] if self.thumbnail is None else [(_THUMBNAIL, self.thumbnail)])]:
             tensors[name] = np.frombuffer(data, np.uint8)
-        text = json.dumps(header, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        packed: bytes = safetensors.numpy.save(tensors, metadata={_METADATA_KEY: text})
-        return packed
+        return _FORMAT.packed({"kind": self.kind, "name": self.name, "card": vars(self.card)}, tensors)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the style file, whole or not at all.
@@ -278,7 +278,7 @@ class Style:
 
 
 def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
-    """The weighted means of the tensors of art styles: `code` float32 [K], and `delta` [M] where one of them has one.
+    """The weighted means of the tensors of art styles: `code` float32 [K], and `delta` [M] and `calm` [1] where one of them has one.
 
     Args:
         styles: styles and weights; weights are finite, at least 0, and not all 0.
@@ -293,14 +293,14 @@ def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
     sizes: dict[str, int] = {}
     for style, weight in styles:
         if style.kind != "art":
-            raise StyleError(f"The style {style.name!r} is a look, only art styles have codes to mix.")
+            raise StyleError(f"The style {style.name!r} is a {style.kind}, only art styles have codes to mix.")
         if style.card.base_sha256 != first.card.base_sha256:
             raise StyleError(f"The styles {first.name!r} and {style.name!r} were made for different base generators.")
         for name, tensor in style.tensors.items():
             if sizes.setdefault(name, tensor.size) != tensor.size:
                 raise StyleError(f"The styles {first.name!r} and {style.name!r} have a {name} of different lengths.")
         if not _is_finite(weight) or weight < 0:
-            raise StyleError(f"The weight of the style {style.name!r} is {_shown(weight)}, it must be at least 0.")
+            raise StyleError(f"The weight of the style {style.name!r} is {shown(weight)}, it must be at least 0.")
         total += weight
     if not 0 < total < math.inf:
         raise StyleError("The weights of the styles must not all be 0, and their sum must be finite.")
@@ -312,76 +312,17 @@ def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
     return mixed
 
 
-_TOO_LARGE = f"The style file is larger than {MAX_FILE_BYTES // 2**20} MB."
+def read_card(given: object, format: Format) -> Card:
+    """The card in a file's header.
 
-
-def _read_header(data: bytes) -> dict[str, Any]:
-    """Huafeng's own header, found and checked before any other code sees the bytes."""
-    if len(data) > MAX_FILE_BYTES:
-        raise StyleError(_TOO_LARGE)
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > MAX_HEADER_BYTES or data[8:9] not in (b"{", b""):
-        raise StyleError("This is not a style file.")
-    body = len(data) - 8 - length
-    if body < 0:
-        raise StyleError("The style file is cut off.")
-    entries = _json_object(data[8 : 8 + length])
-    metadata = entries.pop("__metadata__", None)
-    text = metadata.get(_METADATA_KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
-        raise StyleError("This is a safetensors file, but not a Huafeng style.")
-    header = _json_object(text)
-    version = header.get("version")
-    if type(version) is int and version > FORMAT_VERSION:
-        raise StyleError(f"The style was made by a newer Huafeng (format {_shown(version)}): update Huafeng.")
-    if type(version) is not int or version != FORMAT_VERSION:
-        raise StyleError(f"The style's format version is {_shown(version)}, it must be {FORMAT_VERSION}.")
-    _check_keys(header, known=("version", "kind", "name", "card"), needed=("kind", "name", "card"))
-    for name, entry in entries.items():
-        if _tensor_end(name, entry) > body:
-            raise StyleError("The style file is cut off.")
-    return header
-
-
-def _json_object(text: str | bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise StyleError(f"The style file is damaged, its header is not JSON ({error}).") from error
-    if not isinstance(found, dict):
-        raise StyleError("The style file is damaged, its header is not an object.")
-    return found
-
-
-def _check_keys(given: Mapping[str, Any], *, known: Sequence[str], needed: Sequence[str]) -> None:
-    for key in given:
-        if key not in known:
-            raise StyleError(f"The style's header has an unknown field {_shown(key)}.")
-    for key in needed:
-        if key not in given:
-            raise StyleError(f"The style's header lacks the field {key!r}.")
-
-
-def _tensor_end(name: str, entry: object) -> int:
-    """Where a tensor's bytes end in the body, by the outer header; its type is checked on the way."""
-    if not isinstance(entry, dict):
-        raise StyleError(f"The style file is damaged, its tensor {_shown(name)} is not described by an object.")
-    allowed = ("U8",) if name in (_THUMBNAIL, *_EXAMPLES) else ("F16", "F32")
-    if entry.get("dtype") not in allowed:
-        kind = _shown(entry.get("dtype"))
-        raise StyleError(f"The style's tensor {_shown(name)} is of type {kind}, it must be {' or '.join(allowed)}.")
-    match entry.get("data_offsets"):
-        case [int(), int(end)]:
-            return end
-    raise StyleError(f"The style file is damaged, its tensor {_shown(name)} has no place.")
-
-
-def _read_card(given: object) -> Card:
+    Raises:
+        StyleError, or the format's error: it is no object, lacks a field, has a strange one, or one has the wrong value.
+    """
     if not isinstance(given, dict):
-        raise StyleError(f"The style's card is {_shown(given)}, it must be an object.")
+        raise format.error(f"The {format.noun}'s card is {shown(given)}, it must be an object.")
     known = [entry.name for entry in fields(Card)]
     needed = [entry.name for entry in fields(Card) if entry.default is MISSING and entry.default_factory is MISSING]
-    _check_keys(given, known=known, needed=needed)
+    format.check_keys(given, known=known, needed=needed)
     return Card(**given)
 
 
@@ -393,38 +334,41 @@ def _picture_bytes(name: str, tensor: Array) -> bytes:
 
 def _checked_tensor(name: str, value: object) -> F32:
     if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.floating):
-        raise StyleError(f"The style's tensor {_shown(name)} must be an array of floats.")
+        raise StyleError(f"The style's tensor {shown(name)} must be an array of floats.")
     with np.errstate(over="ignore"):
         tensor = np.array(value, np.float32, order="C")
     if not np.isfinite(tensor).all():
-        raise StyleError(f"The style's tensor {_shown(name)} holds a NaN or an infinite value.")
+        raise StyleError(f"The style's tensor {shown(name)} holds a NaN or an infinite value.")
     tensor.setflags(write=False)
     return tensor
 
 
-def _check_look(tensors: Mapping[str, F32]) -> None:
+def _check_look(tensors: Mapping[str, Array]) -> None:
     if not {"lut"} <= tensors.keys() <= {"lut", GRADE}:
         raise StyleError(f"The style is a look and must hold a 'lut' and perhaps a 'grade', but it holds {_listed(tensors)}.")
     shape = tensors["lut"].shape
     size = shape[0] if shape else 0
     if shape != (size, size, size, 3) or not 2 <= size <= 129:
-        raise StyleError(f"The style's 'lut' has the shape {_shown(shape)}, it must be N, N, N, 3 with N in 2..129.")
+        raise StyleError(f"The style's 'lut' has the shape {shown(shape)}, it must be N, N, N, 3 with N in 2..129.")
     if GRADE in tensors:
         Grade.from_tensor(tensors[GRADE])
 
 
-def _check_art(tensors: Mapping[str, F32]) -> None:
-    if not {"code"} <= tensors.keys() <= {"code", "delta"}:
-        raise StyleError(f"The style is art and must hold a 'code' and perhaps a 'delta', but it holds {_listed(tensors)}.")
+def _check_art(tensors: Mapping[str, Array]) -> None:
+    if not {"code"} <= tensors.keys() <= MOST_NUMBERS.keys():
+        found = _listed(tensors)
+        raise StyleError(f"The style is art and must hold a 'code', perhaps a 'delta' and a 'calm', but it holds {found}.")
     for name, tensor in tensors.items():
         most = MOST_NUMBERS[name]
         if tensor.ndim != 1 or not 1 <= tensor.size <= most:
-            shape = _shown(tensor.shape)
+            shape = shown(tensor.shape)
             raise StyleError(f"The style's {name!r} has the shape {shape}, it must be one row of 1 to {most} numbers.")
+    if "calm" in tensors and not 0 <= tensors["calm"][0] <= 1:
+        raise StyleError(f"The style's calm is {tensors['calm'][0]:g}, it must be in 0..1.")
 
 
-def _listed(tensors: Mapping[str, F32]) -> str:
-    return _shown(sorted(tensors)) if tensors else "none"
+def _listed(tensors: Mapping[str, Array]) -> str:
+    return shown(sorted(tensors)) if tensors else "none"
 
 
 def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> None:
@@ -441,8 +385,8 @@ def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> 
         raise StyleError(f"The style's {name} is larger than {most_side} px a side.")
 
 
-def _smallest(name: str, value: F32) -> Array:
-    if name == "code":
+def _smallest(name: str, value: Array) -> Array:
+    if name == "code" or value.dtype != np.float32:  # a network's are as they are stored
         return value
     with np.errstate(over="ignore"):
         half = value.astype(np.float16)
@@ -451,7 +395,7 @@ def _smallest(name: str, value: F32) -> Array:
 
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or len(value) > MAX_TEXT_CHARS or _CONTROL.search(value):
-        raise StyleError(f"The style's {name} is {_shown(value)}, it must be one line of at most 2000 characters.")
+        raise StyleError(f"The style's {name} is {shown(value)}, it must be one line of at most 2000 characters.")
 
 
 def _is_day(text: str) -> bool:
@@ -473,11 +417,3 @@ def _is_range(value: object) -> bool:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_finite(end) for end in value):
         return False
     return bool(0 <= value[0] <= value[1] <= 1)
-
-
-def _shown(value: object) -> str:
-    return reprlib.repr(value)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

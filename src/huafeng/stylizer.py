@@ -1,22 +1,25 @@
-"""One photo end to end: art first, then look, then the blend with the untouched photo."""
+"""One photo end to end: arts and translators first, then looks, then the blend with the untouched photo; or enlarged."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from huafeng.edit import Edit
-from huafeng.errors import StyleError
+from huafeng.errors import PhotoError, StyleError
 from huafeng.faces import available, find_frames, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.grade import Grade, apply_grade
 from huafeng.library import Library
 from huafeng.look import Lut, apply_lut
-from huafeng.photo import Photo
+from huafeng.networkfile import ENLARGER, TRANSLATOR
+from huafeng.photo import DEFAULT_LIMITS, Photo
 from huafeng.pixels import U8, blend, resize
 from huafeng.region import region_mask
 from huafeng.skin import CAP, spare_skin
@@ -24,10 +27,14 @@ from huafeng.style import Style, mix_arts
 
 if TYPE_CHECKING:
     from huafeng.art import Generator
+    from huafeng.translator import Translator
+
+Paint = Callable[[U8], U8]
+Begin = Callable[[U8], Paint]  # takes the whole picture at the working size, whose statistics hold for all of its parts
 
 WORKING_PX = 1080  # short side at which strokes are drawn, for stroke size 1
 MOST_PIXELS = 16_000_000  # painted at most: finer strokes on a larger photo are not worth the minutes and the memory
-KEPT_OPEN = 2  # base generators
+KEPT_OPEN = 2  # base generators, and as many translators
 SMALLEST_PX = 64  # a smaller working size leaves nothing of the photo to recognise
 
 
@@ -43,16 +50,18 @@ class Stylizer:
         self.library = library or Library()
         self.threads = max(1, threads or cores())
         self._generators: dict[Path, Generator] = {}
+        self._translators: dict[Style, Translator] = {}
         self._lock = threading.Lock()
 
     def apply(self, photo: Photo, edit: Edit) -> Photo:
         """The photo with the edit applied, in the same size, alpha and source kept.
 
         Strength 0 returns the photo's own pixels. Where arts and looks are mixed in one edit, the weights compare arts with
-        arts and looks with looks: the arts are painted as one, the looks are graded as one, over it.
+        arts and looks with looks: the arts are painted as one, the looks are graded as one, over it. A translator counts as an
+        art, but has no code that could be mixed: its result is blended with the others'.
 
         Raises:
-            StyleError: a style is missing, damaged, or made for another base generator.
+            StyleError: a style is missing, damaged, made for another base generator, or an enlarger.
             RegionError: the mask cannot be used, or the photo has no face or clear subject to take for the region.
             DataError: the edit asks for faces, skin or a subject to be found, and OpenCV is not installed.
             EngineError: onnxruntime is missing or fails.
@@ -64,7 +73,10 @@ class Stylizer:
             amount = np.rint(mask * np.float32(edit.strength)).astype(np.uint8)
         if edit.strength == 0:
             return photo
-        arts = [(style, share) for style, share in styles if style.kind == "art"]
+        for style, _ in styles:
+            if style.kind == ENLARGER:
+                raise StyleError(f"{style.name!r} is no style, it enlarges photos: huafeng apply --enlarge FILE PHOTO...")
+        arts = [(style, share) for style, share in styles if style.kind != "look"]
         looks = [(style, share) for style, share in styles if style.kind == "look"]
         styled = photo.pixels
         if arts:
@@ -86,17 +98,61 @@ class Stylizer:
         cap = CAP if edit.skin == "auto" else float(edit.skin)
         return spare_skin(photo, pixels, graded, lut, cap, edit.strength, threads=self.threads)
 
-    def _paint(self, pixels: U8, arts: list[tuple[Style, float]], edit: Edit) -> U8:
+    def enlarge(self, photo: Photo, enlarger: Style) -> Photo:
+        """The photo, as many times larger as the enlarger says; its alpha is enlarged plainly.
+
+        Raises:
+            StyleError: the style is none that enlarges.
+            PhotoError: the result would have more pixels than a photo may have.
+            EngineError: onnxruntime is missing or fails.
+        """
+        if enlarger.kind != ENLARGER:
+            raise StyleError(f"{enlarger.name!r} is a style ({enlarger.kind}), it does not enlarge: give a .enlarge file.")
+        network = self.translator(enlarger)
+        scale = network.plan.scale
+        height, width = (side * scale for side in photo.pixels.shape[:2])
+        if height * width > DEFAULT_LIMITS.max_pixels:
+            raise PhotoError(
+                f"Enlarged {scale} times, the photo would have {width:,} x {height:,} pixels, more than the "
+                f"{DEFAULT_LIMITS.max_pixels:,} that are allowed: make it smaller, or cut out a part of it."
+            )
+        alpha = None if photo.alpha is None else resize(photo.alpha, width, height)
+        return replace(photo, pixels=network.paint(photo.pixels), alpha=alpha)
+
+    def _paint(self, pixels: U8, styles: list[tuple[Style, float]], edit: Edit) -> U8:
+        """All arts as one, then translators; blended by their weights."""
+        result, total = pixels, 0.0
+        for begin, working_px, share in self._painters(styles):
+            painted = self._painted(pixels, begin, working_px, edit)
+            total += share
+            result = blend(result, painted, share / total, threads=self.threads)
+        return result
+
+    def _painters(self, styles: list[tuple[Style, float]]) -> Iterator[tuple[Begin, int, float]]:
+        """What paints, at which working size, with which weight."""
+        arts = [(style, share) for style, share in styles if style.kind == "art"]
+        if arts:
+            generator = self.generator(arts[0][0])
+            modulation = generator.modulation(**mix_arts(arts))
+
+            def begin(working: U8) -> Paint:
+                statistics = generator.statistics(working, modulation)
+                return lambda part: generator.paint(part, modulation, statistics=statistics)
+
+            yield begin, WORKING_PX, sum(share for _, share in arts)
+        for style, share in styles:
+            if style.kind == TRANSLATOR:
+                network = self.translator(style)
+                yield network.begin, network.plan.working_px, share
+
+    def _painted(self, pixels: U8, begin: Begin, working_px: int, edit: Edit) -> U8:
         frames = find_frames(pixels) if edit.faces > 0 else []
-        generator = self.generator(arts[0][0])
-        modulation = generator.modulation(**mix_arts(arts))
         height, width = pixels.shape[:2]
-        working = resize(pixels, *working_size(width, height, edit.stroke))
-        statistics = generator.statistics(working, modulation)
+        working = resize(pixels, *working_size(width, height, edit.stroke, working_px))
+        painter = begin(working)
 
         def paint(part: U8, working: U8) -> U8:
-            painted = generator.paint(working, modulation, statistics=statistics)
-            return enlarge(painted, part, working, edit.detail, threads=self.threads)
+            return enlarge(painter(working), part, working, edit.detail, threads=self.threads)
 
         styled = paint(pixels, working)
         result = styled.copy() if frames else styled
@@ -110,6 +166,17 @@ class Stylizer:
             face = blend(part, face, strength, threads=self.threads)
             result[rows, columns] = blend(result[rows, columns], face, mask, threads=self.threads)
         return result
+
+    def translator(self, style: Style) -> Translator:
+        """The network of a translator or an enlarger; kept open."""
+        from huafeng.translator import Translator  # looks need no onnxruntime
+
+        with self._lock:
+            if style not in self._translators:
+                if len(self._translators) == KEPT_OPEN:
+                    del self._translators[next(iter(self._translators))]
+                self._translators[style] = Translator(style.tensors, threads=self.threads)
+            return self._translators[style]
 
     def generator(self, style: Style | None = None) -> Generator:
         """The base generator that paints this art, by default the one that the library's styles share; kept open.
@@ -136,13 +203,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def working_size(width: int, height: int, stroke: float) -> tuple[int, int]:
+def working_size(width: int, height: int, stroke: float, working_px: int = WORKING_PX) -> tuple[int, int]:
     """Width and height at which a photo of width x height is painted.
 
-    The short side is 1080 px, or the photo's own if that is less, divided by the stroke size: a smaller picture has
+    The short side is `working_px`, or the photo's own if that is less, divided by the stroke size: a smaller picture has
     larger strokes once it is back at full size. At most 16 million pixels. The proportions stay, to a pixel.
     """
     short = min(width, height)
-    scale = max(min(short, WORKING_PX) / stroke, min(short, SMALLEST_PX)) / short
+    scale = max(min(short, working_px) / stroke, min(short, SMALLEST_PX)) / short
     scale = min(scale, (MOST_PIXELS / (width * height)) ** 0.5)
     return max(1, round(width * scale)), max(1, round(height * scale))

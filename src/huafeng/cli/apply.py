@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from huafeng.edit import Edit
     from huafeng.library import Library
+    from huafeng.style import Style
 
 _STYLE_FIRST = "The style comes first: huafeng apply STYLE PHOTO..."
 
@@ -47,7 +48,7 @@ def apply(
         typer.Argument(
             metavar="STYLE",
             help="A style (its name, title or .style file; any picture, or FOLDER/ of pictures; a look: a .cube file, a "
-            "HaldCLUT) or a mix by weights: monet:2+ink:1. Left out with --edit.",
+            "HaldCLUT) or a mix by weights: monet:2+ink:1. Left out with --edit and --enlarge.",
         ),
     ],
     photos: Annotated[
@@ -110,6 +111,13 @@ def apply(
             help="Do what --save-edit wrote; options given beside it take the place of what it says.",
         ),
     ] = None,
+    enlarge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="2|4|FILE",
+            help="Give no style, but twice or four times the size, by a .enlarge file; all arguments are photos then.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -139,10 +147,11 @@ def apply(
     huafeng apply monet holiday.jpg           writes holiday-monet.jpg
     huafeng apply monet:2+ink:1 album -o styled/ --strength 0.7
     huafeng apply --edit holiday.json album   does to an album what was done to holiday
+    huafeng apply --enlarge 2 holiday.jpg     writes holiday-x2.jpg, twice as large
     """
     from huafeng.cli.batch import Batch, Order
     from huafeng.cli.plan import is_photo, is_there, plan
-    from huafeng.errors import PhotoError
+    from huafeng.errors import EditError, PhotoError
     from huafeng.library import Library
 
     if edit is not None and not is_there(Path(style)):
@@ -157,18 +166,31 @@ def apply(
     if skin is not None:
         changes["skin"] = _number(skin)
     typed = photos or []
-    wanted = _edit(style, edit, changes, Where(region, mask, box, feather))
+    where = Where(region, mask, box, feather)
     suffix = None if format is None else f".{format.value}"
     library = Library()  # one for all: a style that is read off pictures is read once
-    names = _names(wanted, library)
+    task: Edit | Style
+    if enlarge is None:
+        task = wanted = _edit(style, edit, changes, where)
+        names = _names(wanted, library)
+    else:
+        given = [value for value in (*changes.values(), *where, edit) if value is not None]
+        if given or save_edit:
+            raise EditError(["--enlarge gives no style: of the other options only those of files go with it"])
+        task, names = _enlarger(enlarge, library)
     try:
-        planned = plan([style, *typed] if edit else typed, names, out, suffix)
+        planned = plan([style, *typed] if edit or enlarge else typed, names, out, suffix)
     except PhotoError as error:
         # a picture is a style as well: told by what stands where photos should
-        swapped = not edit and is_photo(Path(style)) and any(not is_there(Path(p)) and not Path(p).suffix for p in typed)
+        swapped = (
+            not edit
+            and not enlarge
+            and is_photo(Path(style))
+            and any(not is_there(Path(p)) and not Path(p).suffix for p in typed)
+        )
         raise PhotoError(f"{error} {_STYLE_FIRST}") if swapped else error from None
     order = Order(
-        edit=wanted,
+        task=task,
         options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
         force=force,
         save_edit=save_edit,
@@ -194,6 +216,17 @@ def _names(edit: Edit, library: Library) -> str:
     if problems:
         raise StyleError(" ".join(problems))
     return "+".join(names)
+
+
+def _enlarger(typed: str, library: Library) -> tuple[Style, str]:
+    """What is to enlarge, and how a result is named after it."""
+    from huafeng.errors import StyleError
+    from huafeng.networkfile import ENLARGER, PLAN, read_plan
+
+    found = library.enlarger(typed)
+    if found.kind != ENLARGER:
+        raise StyleError(f"{typed} is a style ({found.kind}), it does not enlarge: give a .enlarge file.")
+    return found, f"x{read_plan(found.tensors[PLAN].tobytes()).scale}"
 
 
 class Where(NamedTuple):

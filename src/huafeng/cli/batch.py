@@ -21,6 +21,7 @@ from huafeng.library import Library
 from huafeng.photo import EncodeOptions, Photo
 from huafeng.pixels import U8
 from huafeng.region import MaskResized
+from huafeng.style import Style
 from huafeng.stylizer import Stylizer, cores
 
 MOST_JOBS = 4  # by default: a 12-megapixel photo takes up to 0.7 GB while it is worked on
@@ -30,7 +31,7 @@ LARGE_PIXELS = 24_000_000  # photos larger than this are styled one at a time, w
 class Order(NamedTuple):
     """What is to be done to every photo of a run."""
 
-    edit: Edit
+    task: Edit | Style  # an edit, or what is to enlarge them
     options: EncodeOptions
     force: bool
     save_edit: bool
@@ -74,13 +75,13 @@ class Batch:
         return 1 if failed else 0
 
     def _rehearse(self) -> None:
-        """The edit on a grey square: what fails here would fail for every photo, and is told once, before the work."""
+        """The task on a grey square: what fails here would fail for every photo, and is told once, before the work."""
         import numpy as np
 
         grey: U8 = np.full((64, 64, 3), 128, np.uint8)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MaskResized)
-            self.stylizer.apply(Photo.from_array(grey), self.order.edit)
+            self._done(Photo.from_array(grey))
 
     def _work_on_all(self) -> list[tuple[Job, BaseException]]:
         """The photos that failed, and why, in the order of the jobs."""
@@ -119,11 +120,15 @@ class Batch:
         self._go_on()
         height, width = photo.pixels.shape[:2]
         with self._large if height * width > LARGE_PIXELS else contextlib.nullcontext():
-            photo = self.stylizer.apply(photo, order.edit)
+            photo = self._done(photo)
         self._go_on()
         photo.save(job.result, force=order.force, **order.options)
-        if order.save_edit:
-            write_whole(job.edit_file, order.edit.to_json().encode(), force=order.force)
+        if order.save_edit and isinstance(order.task, Edit):
+            write_whole(job.edit_file, order.task.to_json().encode(), force=order.force)
+
+    def _done(self, photo: Photo) -> Photo:
+        task = self.order.task
+        return self.stylizer.apply(photo, task) if isinstance(task, Edit) else self.stylizer.enlarge(photo, task)
 
     def _go_on(self) -> None:
         if self._stop.is_set():

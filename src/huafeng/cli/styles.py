@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from huafeng.photo import Photo
     from huafeng.pixels import U8
 
+KINDS = {
+    "art": "art (texture, stroke, shape)",
+    "look": "look (colour and tone)",
+    "translator": "translator (a network of its own)",
+    "enlarger": "enlarger (for --enlarge)",
+}
+
 
 def styles(
     name: Annotated[
@@ -125,7 +132,7 @@ def _show_card(entry: Entry) -> None:
     rows = {
         "Name": entry.name,
         "Title": f"{card.title_en}  {card.title_zh}".strip(),
-        "Kind": {"art": "art (texture, stroke, shape)", "look": "look (colour and tone)"}[entry.style.kind],
+        "Kind": KINDS[entry.style.kind],
         "About": card.description,
         "Author": card.author,
         "Licence": card.licence,

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from huafeng.errors import DataError, PhotoError
 from huafeng.evaluation.bootstrap import percentiles, resamples
 from huafeng.evaluation.cleanliness import CROP, grid_energy_of, lattice_power
-from huafeng.evaluation.distances import Kernels, diversity, frechet, kid_resampled, near_copies, precision_recall
 from huafeng.evaluation.figure import GLOSSARY, Figure, pinned
 from huafeng.evaluation.networks import BATCH, Network, look
 from huafeng.evaluation.protocol import FRECHET_PICTURES, LEAST_PHOTOS, Protocol, at_short_side
 from huafeng.evaluation.result import Evaluation, Example
 from huafeng.evaluation.subjects import read
 from huafeng.pixels import U8
+from huafeng.training.distances import Kernels, diversity, frechet, kid_resampled, near_copies, precision_recall
 from huafeng.training.pictures import Pictures, listing
 
 F64 = NDArray[np.float64]

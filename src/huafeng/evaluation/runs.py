@@ -92,7 +92,7 @@ class Run:
         codes = [art["code"].numpy() for art in self.painter.arts(self.styles).values()]
         if all(_holds(path, code) for path, code in zip(exported, codes, strict=True)):
             return exported
-        return [path for path in export_painter(self.painter, self.options.cards(), folder) if path.suffix == SUFFIX]
+        return [path for path in export_painter(self.painter, self.options, folder) if path.suffix == SUFFIX]
 
     def stability(self) -> float | None:
         """Standard deviation over mean of the validation objective over the last tenth of the steps (`loss-spread`).

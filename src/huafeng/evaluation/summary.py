@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from huafeng.evaluation.bootstrap import interval, percentiles, resamples
 from huafeng.evaluation.cleanliness import grid_energy_of
-from huafeng.evaluation.distances import Kernels, frechet, kid_resampled
 from huafeng.evaluation.figure import CurvePoint, Figure
 from huafeng.evaluation.space import StyleSpace
 from huafeng.evaluation.values import F64, Values
 from huafeng.evaluation.works import Seen, Works
+from huafeng.training.distances import Kernels, frechet, kid_resampled
 
 SAFE_CONTENT = 0.5  # content kept from which on a strength is called safe
 FRECHET_DRAWS = 50

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,10 @@ class LearnerOptions:
     """Adam's decay rates of the gradient's first and second moment."""
     warmup_steps: Annotated[int, Between(0)] = 100
     """Steps over which the rate rises from 0."""
+    schedule: Literal["cosine", "linear"] = "cosine"
+    """How the rate falls: by half a cosine; or linear: not at all in the run's first half, then in a straight line."""
     final: Annotated[float, Between(0, 1)] = 0.03
-    """Share of the rate that is left at the end of the run; half a cosine leads there."""
+    """Share of the rate that is left at the end of the run."""
     clip: Annotated[float, Between(0)] | None = 5.0
     """Largest norm of the gradient; null = any."""
     l1: Annotated[float, Between(0)] = 0.0
@@ -48,9 +50,12 @@ class Learner:
 
     def rate(self, clock: Clock) -> float:
         """The learning rate at this step."""
-        o = self.options
-        cosine = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * min(clock.progress, 1.0)))
-        return o.learning_rate * cosine * min(1.0, (clock.step + 1) / max(o.warmup_steps, 1))
+        o, progress = self.options, min(clock.progress, 1.0)
+        if o.schedule == "cosine":
+            left = 0.5 * (1 + math.cos(math.pi * progress))
+        else:  # as Isola et al. and Zhu et al. train
+            left = min(1.0, 2 * (1 - progress))
+        return o.learning_rate * (o.final + (1 - o.final) * left) * min(1.0, (clock.step + 1) / max(o.warmup_steps, 1))
 
     def learn(self, loss: Tensor, clock: Clock, ease: float = 1.0) -> Tensor:
         """One step down the gradient of `loss`, averaged over processes; gives the gradient's norm before clipping."""

@@ -68,6 +68,19 @@ def identity_loss(made: Tensor, work: Tensor) -> Tensor:
     return F.l1_loss(made.float(), work.float())
 
 
+def dissimilarity(made: Tensor, truth: Tensor, window: int = 8) -> Tensor:
+    """1 - SSIM of luminances: 0 = alike (Wang et al., "Image Quality Assessment: From Error Visibility to Structural
+    Similarity", IEEE TIP 2004, eq. 13, with plain windows of 8 x 8 px and colours in 0..1)."""
+    x, y = luminance(made)[:, None], luminance(truth)[:, None]  # [B, 1, H, W]
+    means = [F.avg_pool2d(values, window, stride=1) for values in (x, y, x * x, y * y, x * y)]
+    mean_x, mean_y = means[:2]
+    variances = (means[2] - mean_x.square()) + (means[3] - mean_y.square())
+    covariance = means[4] - mean_x * mean_y
+    light, contrast = 0.01**2, 0.03**2
+    alike = (2 * mean_x * mean_y + light) * (2 * covariance + contrast)
+    return 1 - (alike / ((mean_x.square() + mean_y.square() + light) * (variances + contrast))).mean()
+
+
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tensor:
     """Each place of the result knows its own place in the photo among the photo's other places (PatchNCE).
 

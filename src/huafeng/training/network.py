@@ -19,16 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from huafeng.art import COLOR, NOISE_PLANES, NORM_EPSILON
+from huafeng.translator import PHASE
 
-# One axis of "upsample twice bilinearly, then convolve with 3 taps", written as two 3-tap filters on the small grid:
-# row p of PHASE[p] says how much of each small-grid neighbour (-1, 0, +1) tap t of the large grid sees.
-PHASE = torch.tensor(
-    [
-        [[0.75, 0.25, 0.0], [0.25, 0.75, 0.0], [0.0, 0.75, 0.25]],  # even output pixels
-        [[0.25, 0.75, 0.0], [0.0, 0.75, 0.25], [0.0, 0.25, 0.75]],  # odd output pixels
-    ]
-)
-
+PHASES = torch.from_numpy(PHASE)
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -45,7 +38,7 @@ def upsampling_kernel(weight: Tensor) -> Tensor:
     weight [O, I, 3, 3] of "bilinear x2, then 3x3" -> [4 O, I, 3, 3]: the same function, at a quarter of the memory traffic.
     Resize-convolution has no checkerboard to begin with (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016).
     """
-    phase = PHASE.to(weight)
+    phase = PHASES.to(weight)
     small = torch.einsum("pys,oiyx,qxt->opqist", phase, weight, phase)
     return small.reshape(-1, weight.shape[1], 3, 3)
 

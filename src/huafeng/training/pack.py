@@ -48,7 +48,7 @@ def pack(runs: Sequence[Path], folder: Path) -> list[Path]:
         raise TrainingError(f"A run of the recipe {options.recipe!r} has no styles to pack.")
     painter = options.painter()
     painter.load_state_dict(average_states(states))
-    return export_painter(painter, options.cards(), folder)
+    return export_painter(painter, options, folder)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,11 @@ class RunOptions:
         if self.early_stopping and self.early_stopping.every % self.check_every:
             yield "early_stopping.every must be a multiple of check_every"
 
+    @property
+    def crop_sizes(self) -> set[int]:
+        """Sides of the crops of all stages, in px."""
+        return {self.crop_px, *(stage.crop_px for stage in self.stages)}
+
     def stage(self, progress: float) -> tuple[int, int]:
         """(crop_px, batch) at `progress` 0..1 of the run."""
         for stage in self.stages:

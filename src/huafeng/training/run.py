@@ -9,6 +9,7 @@ styles/         the result
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -75,6 +76,18 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise TrainingError(f"Another process is training in {folder}: wait for it, or choose another folder.") from error
         yield
+
+
+def is_training(folder: Path) -> bool:
+    """Whether a process trains in the folder now; nothing is written."""
+    try:
+        with (folder / LOCK).open("r+") as file:
+            _lock(file)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES)
+    return False
 
 
 def _lock(file: IO[str]) -> None:

@@ -6,8 +6,13 @@ from typing import Any, NamedTuple
 
 from huafeng.training.recipe import Machine, Recipe, RunOptions
 from huafeng.training.recipes.art import Art, ArtOptions
+from huafeng.training.recipes.cut import Cut, CutOptions, FastCutOptions
+from huafeng.training.recipes.cyclegan import CycleGan, CycleGanOptions
 from huafeng.training.recipes.fast_style import FastStyle, FastStyleOptions
+from huafeng.training.recipes.gan import Gan, GanOptions
 from huafeng.training.recipes.looks import Looks, LooksOptions
+from huafeng.training.recipes.pix2pix import Pix2Pix, Pix2PixOptions
+from huafeng.training.recipes.srgan import Srgan, SrganOptions
 
 
 class Kind(NamedTuple):
@@ -24,6 +29,12 @@ class Kind(NamedTuple):
 
 RECIPES = {
     "art": Kind(ArtOptions, Art),
+    "cut": Kind(CutOptions, Cut),
+    "cyclegan": Kind(CycleGanOptions, CycleGan),
     "fast-style": Kind(FastStyleOptions, FastStyle),
+    "fastcut": Kind(FastCutOptions, Cut),
+    "gan": Kind(GanOptions, Gan),
     "looks": Kind(LooksOptions, Looks),
+    "pix2pix": Kind(Pix2PixOptions, Pix2Pix),
+    "srgan": Kind(SrganOptions, Srgan),
 }

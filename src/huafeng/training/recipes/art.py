@@ -64,6 +64,8 @@ class WorksOptions:
     """Into how many views each work is cut, squares of 256 px that cover it; 1: it is seen as a whole."""
     nearest_works: Annotated[int, Between(1)] | None = None
     """How many of the views a result is asked to be like; null: as for the other styles."""
+    calm: Annotated[float, Between(0, 1)] = 0.0
+    """Share of the generator's noise that is left away when the style is used: flat areas stay flat, or repeat themselves."""
     collection: bool = False
     """Many works of one manner: the discriminator compares with them, too."""
 
@@ -118,6 +120,10 @@ class ArtOptions(PaintingOptions):
         """The styles' cards."""
         return {name: spec.card for name, spec in self.styles.items()}
 
+    def calms(self) -> dict[str, float]:
+        """As the styles say."""
+        return {name: spec.calm for name, spec in self.styles.items()}
+
     def painter(self) -> Painter:
         """With an encoder, where any picture may be a style."""
         return Painter(len(self.styles), encoder=self.any is not None or self.tune)
@@ -169,7 +175,7 @@ class Art(PaintingRecipe):
     def export(self, folder: Path) -> list[Path]:
         """The base generator, unless it was not to learn, and a style file for each style."""
         base = Library().base_path().read_bytes() if self.options.tune else None
-        return export_painter(self.average.module, self.options.cards(), folder, base)
+        return export_painter(self.average.module, self.options, folder, base)
 
     def step(self, clock: Clock) -> Report:
         """One step of the generator, then one of the discriminator."""

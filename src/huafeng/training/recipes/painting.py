@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
@@ -26,11 +26,14 @@ from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.network import Discriminator
 from huafeng.training.options import Between
 from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, painting_losses
-from huafeng.training.pictures import open_pictures
+from huafeng.training.pairs import PicturePairs
+from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.stylefiles import export_styles
 from huafeng.training.transfer import initialise
 from huafeng.training.watch import pairwise_distance
+
+P = TypeVar("P", Pictures, PicturePairs)
 
 SAMPLE_PX = 256  # side of the pictures in sample grids, and of those on which figures are measured
 SAMPLES = 6
@@ -81,29 +84,23 @@ class PaintingOptions(RunOptions, ABC):
     def problems(self) -> Iterator[str]:
         """Faults that no single field can tell."""
         yield from super().problems()
-        if any(px % 8 for px in (self.crop_px, *(stage.crop_px for stage in self.stages))):
+        if any(px % 8 for px in self.crop_sizes):
             yield "crop_px must be a multiple of 8"
         if not self.photos:
             yield "photos is empty: name at least one folder"
-        for name, card in self.cards().items():
-            try:
-                check_name(name)
-                Card(**vars(card), date="2000-01-01", base_sha256="0" * 64)
-            except StyleError as error:
-                yield f"{name}: {str(error).rstrip('.')}"
+        yield from card_problems(self.cards())
 
     @abstractmethod
     def cards(self) -> dict[str, CardOptions]:
         """The run's styles: name and card, in the order of their codes."""
 
+    def calms(self) -> dict[str, float]:
+        """For some styles the share of the noise that is left away when they are used."""
+        return {}
+
     def painter(self) -> Painter:
         """The networks whose averaged weights are the result, untrained."""
         return Painter(len(self.cards()))
-
-    @property
-    def largest_crop_px(self) -> int:
-        """Side of the largest crop of all stages."""
-        return max(self.crop_px, *(stage.crop_px for stage in self.stages), 0)
 
 
 class PaintingRecipe(Recipe):
@@ -116,16 +113,11 @@ class PaintingRecipe(Recipe):
         self.options, self.styles, self.machine = options, list(options.cards()), machine
         self.features: FeatureNetwork = machine.place(load_features(options.features))
         photos = open_pictures([options.data / folder for folder in options.photos], machine.tell)
-        if len(photos) < 2:
-            raise DataError("One photo is too little: training needs at least 2, one of them to look at results.")
-        training, held_out = photos.split(options.hold_out_every)
-        if not len(held_out):  # many sources of one photo each
-            training, held_out = photos.subset(range(1, len(photos))), photos.subset([0])
-        short_side = max(PHOTO_PX, options.largest_crop_px + 2 * MARGIN)
+        training, held_out = split(photos, options.hold_out_every)
+        short_side = max(PHOTO_PX, max(options.crop_sizes) + 2 * MARGIN)
         self.photos = Crops(training, options.seed, "photos", options.augment, short_side)
         self.data = {"photos": photos.fingerprint}
-        chosen = random.Random(1).sample(range(len(held_out)), min(SAMPLES, len(held_out)))
-        self.held_out = [square(held_out.read(i, PHOTO_PX), SAMPLE_PX) for i in chosen]
+        self.held_out = [square(held_out.read(i, PHOTO_PX), SAMPLE_PX) for i in to_look_at(held_out)]
 
         self.painter = machine.place(options.painter())
         if options.init:
@@ -199,13 +191,12 @@ class PaintingRecipe(Recipe):
         rows, styles = [], torch.arange(len(self.styles), device=self.machine.device)
         for photo in self._held_out_batch():
             batch = photo[None].expand(len(styles), -1, -1, -1)
-            row = torch.cat([batch[:1], self.average.module.paint(batch, styles)])
-            rows.append((row.float() * 255).round().to(torch.uint8).permute(2, 0, 3, 1).flatten(1, 2).cpu().numpy())
+            rows.append(side_by_side(torch.cat([batch[:1], self.average.module.paint(batch, styles)])))
         return np.concatenate(rows)
 
     def export(self, folder: Path) -> list[Path]:
         """The base generator and a style file for each style."""
-        return export_painter(self.average.module, self.options.cards(), folder)
+        return export_painter(self.average.module, self.options, folder)
 
     def waited_s(self) -> float:
         """For photos."""
@@ -229,6 +220,41 @@ class PaintingRecipe(Recipe):
         return self.machine.batch(to_batch(self.held_out))
 
 
+def card_problems(cards: Mapping[str, CardOptions]) -> Iterator[str]:
+    """What is wrong with the names and cards of a recipe's results."""
+    for name, card in cards.items():
+        try:
+            check_name(name)
+            Card(**vars(card), date="2000-01-01", base_sha256="0" * 64)
+        except StyleError as error:
+            yield f"{name}: {str(error).rstrip('.')}"
+
+
+def split(pictures: P, every: int) -> tuple[P, P]:
+    """Pictures, or pairs of them, for training, and those to look at results by: every so-manyth, at least one.
+
+    Raises:
+        DataError: there is one alone.
+    """
+    if len(pictures) < 2:
+        raise DataError("One photo is too little: training needs at least 2, one of them to look at results.")
+    training, held_out = pictures.split(every)
+    if not len(held_out):  # many sources of one photo each
+        training, held_out = pictures.subset(range(1, len(pictures))), pictures.subset([0])
+    return training, held_out
+
+
+def to_look_at(held_out: Sized) -> list[int]:
+    """Which of the held-out pictures are shown in samples, and measured."""
+    return random.Random(1).sample(range(len(held_out)), min(SAMPLES, len(held_out)))
+
+
+def side_by_side(pictures: Tensor) -> U8:
+    """[N, 3, S, S] in 0..1 -> one picture uint8 [S, N S, 3]."""
+    row: U8 = (pictures.float() * 255).round().to(torch.uint8).permute(2, 0, 3, 1).flatten(1, 2).cpu().numpy()
+    return row
+
+
 def square(picture: U8, side: int) -> U8:
     """The middle of a picture [H, W, 3], as a square of `side` px."""
     height, width = picture.shape[:2]
@@ -238,8 +264,12 @@ def square(picture: U8, side: int) -> U8:
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def export_painter(painter: Painter, cards: dict[str, CardOptions], folder: Path, base: bytes | None = None) -> list[Path]:
+def export_painter(painter: Painter, options: PaintingOptions, folder: Path, base: bytes | None = None) -> list[Path]:
     """The base generator, unless it is one that exists, and a style file for each style; gives their paths."""
-    today = datetime.date.today().isoformat()
+    today, cards = datetime.date.today().isoformat(), options.cards()
     dated = [vars(card) | {"date": today} for card in cards.values()]
-    return export_styles(painter.generator, painter.encoder, painter.arts(cards), dated, folder, base)
+    arts = painter.arts(cards)
+    for name, calm in options.calms().items():
+        if calm:
+            arts[name]["calm"] = torch.tensor([calm])
+    return export_styles(painter.generator, painter.encoder, arts, dated, folder, base)

@@ -1,0 +1,69 @@
+"""The discriminator of patches (Isola et al., CVPR 2017, appendix 6.1.2; Li & Wand, ECCV 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from huafeng.training.network import M
+from huafeng.training.options import Between
+from huafeng.training.translation import LEAK
+
+
+@dataclass(frozen=True)
+class PatchGanOptions:
+    """The discriminator's size."""
+
+    width: Annotated[int, Between(1)] = 64
+    """Channels of its first layer."""
+    halvings: Annotated[int, Between(1, 5)] = 3
+    """How often it halves the picture: it judges patches of 16, 34, 70, 142 or 286 px."""
+    norm: Literal["instance", "none"] = "instance"
+    """What stands behind its inner convolutions; none goes well with spectral_norm, and with a gradient penalty."""
+
+    @property
+    def least_px(self) -> int:
+        """The smallest crop of which it sees a whole score."""
+        return 3 * 2**self.halvings
+
+
+class PatchGan(nn.Module):
+    """Pictures [B, C, H, W] in 0..1 -> scores [B, 1, h, w], one a patch.
+
+    C64-C128-C256-C512 and one more to a score, all 4x4: stride 2 in `halvings` of them, then 1. No norm in the first.
+
+    Args:
+        inputs: C; 6 where a picture is judged beside the one that it was made of.
+    """
+
+    def __init__(self, options: PatchGanOptions, *, inputs: int = 3, spectral_norm: bool = False) -> None:
+        super().__init__()
+
+        def plain(layer: M) -> M:
+            nn.init.normal_(layer.weight, std=0.02)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer  # type: ignore[return-value]
+
+        widths = [inputs, *(options.width * min(2**i, 8) for i in range(options.halvings + 1))]
+        strides = [2] * options.halvings + [1]
+        self.norm = options.norm
+        self.layers = nn.ModuleList(
+            plain(nn.Conv2d(a, b, 4, stride=stride, padding=1))
+            for (a, b), stride in zip(pairwise(widths), strides, strict=True)
+        )
+        self.head = plain(nn.Conv2d(widths[-1], 1, 4, padding=1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """See the class."""
+        x = pictures * 2 - 1
+        for place, layer in enumerate(self.layers):
+            x = layer(x)  # [B, width 2^i, H/2^(i+1), W/2^(i+1)], the last one a pixel smaller
+            if place and self.norm == "instance":
+                x = F.instance_norm(x)
+            x = F.leaky_relu(x, LEAK)
+        scores: Tensor = self.head(x)
+        return scores
