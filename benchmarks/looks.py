@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from huafeng.color import ciede2000, srgb_to_lab
-from huafeng.colortransport import linear_transport
 from huafeng.cube import read_hald
 from huafeng.look import Lut, apply_lut
-from huafeng.looklearner import WEIGHTS, learn_lut, thumbnail
+from huafeng.looklearner import WEIGHTS, learn_lut, linear_transport, thumbnail
 from huafeng.pixels import F32, U8
 from huafeng.training.pictures import open_pictures
 

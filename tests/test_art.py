@@ -63,16 +63,16 @@ def test_a_modulation_is_linear_in_code_and_delta(generator: Generator) -> None:
     np.testing.assert_array_equal(generator.modulation(one, 0 * delta), generator.modulation(one))
 
 
-def test_calm_is_the_share_of_the_noise_that_is_left_away(generator: Generator, astronaut: U8) -> None:
+def test_quiet_is_the_share_of_the_noise_that_is_left_away(generator: Generator, astronaut: U8) -> None:
     tensors = LIBRARY.get("starry-night").tensors
     code, delta = tensors["code"], tensors["delta"]
     row = generator.modulation(code, delta, np.array([0.25], np.float32))
     assert row[-1] == 0.75
     np.testing.assert_array_equal(row[:-1], generator.modulation(code, delta)[:-1])
     small = astronaut[:160, 150:310]
-    restless, calm = (generator.paint(small, generator.modulation(code, delta, np.array([c], np.float32))) for c in (0, 1))
-    assert np.abs(restless.astype(int) - calm).mean() > 1
-    np.testing.assert_array_equal(restless, generator.paint(small, generator.modulation(code, delta)))
+    noisy, quiet = (generator.paint(small, generator.modulation(code, delta, np.array([c], np.float32))) for c in (0, 1))
+    assert np.abs(noisy.astype(int) - quiet).mean() > 1
+    np.testing.assert_array_equal(noisy, generator.paint(small, generator.modulation(code, delta)))
 
 
 def test_a_code_or_delta_of_another_length_is_refused(generator: Generator) -> None:

@@ -333,7 +333,7 @@ def test_tuning_changes_styles_and_nothing_else(huafeng: Run, training: Path, tm
     for path in files:
         style = Style.load(path)
         assert style.card.base_sha256 == Library([BUILT_IN]).base_sha256()
-        assert style.tensors.keys() == {"code", "delta"}
+        assert style.tensors.keys() == {"code", "delta", "quiet"}
 
 
 @pytest.mark.parametrize("wrong", [{}, {"init": "runs/mine"}, {"init": "base", "any": ANY}])

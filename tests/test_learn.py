@@ -58,7 +58,7 @@ def test_a_folder_becomes_a_style(huafeng: Run, works: Path, styles_folder: Path
     assert "Traceback" not in ran.err
     assert sorted(Path().iterdir()) == before  # nothing is left beside it
     style = Style.load(path)
-    assert (style.name, style.kind, set(style.tensors)) == ("cups", "art", {"code", "delta"})
+    assert (style.name, style.kind, set(style.tensors)) == ("cups", "art", {"code", "delta", "quiet"})
     found = style.card
     assert (found.title_en, found.title_zh, found.author) == ("My Cups", "杯", "A. Nobody")
     assert (found.licence, found.provenance, found.trained_on) == ("CC0-1.0", "own photos", "2 pictures: works")

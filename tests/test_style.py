@@ -244,11 +244,11 @@ def test_a_look_with_wrong_tensors(tensors: Any, words: Any) -> None:
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({}, "must hold a 'code', perhaps a 'delta' and a 'calm', but it holds none"),
-        ({"delta": np.zeros(3)}, r"must hold a 'code', perhaps a 'delta' and a 'calm', but it holds \['delta'\]"),
-        ({"delta.a": np.zeros(3)}, r"must hold a 'code', perhaps a 'delta' and a 'calm', but it holds \['delta.a'\]"),
-        ({"code": np.zeros(3), "calm": np.array([1.5])}, r"calm is 1.5, it must be in 0..1"),
-        ({"code": np.zeros(3), "calm": np.zeros(2)}, r"'calm' has the shape \(2,\), it must be one row of 1 to 1 numbers"),
+        ({}, "must hold a 'code', perhaps a 'delta' and a 'quiet', but it holds none"),
+        ({"delta": np.zeros(3)}, r"must hold a 'code', perhaps a 'delta' and a 'quiet', but it holds \['delta'\]"),
+        ({"delta.a": np.zeros(3)}, r"must hold a 'code', perhaps a 'delta' and a 'quiet', but it holds \['delta.a'\]"),
+        ({"code": np.zeros(3), "quiet": np.array([1.5])}, r"quiet is 1.5, it must be in 0..1"),
+        ({"code": np.zeros(3), "quiet": np.zeros(2)}, r"'quiet' has the shape \(2,\), it must be one row of 1 to 1 numbers"),
         ({"code": np.zeros(3), "lut": identity_lut(2)}, "must hold a 'code', perhaps a 'delta'"),
         ({"code": np.zeros((1, 3))}, r"'code' has the shape \(1, 3\), it must be one row of 1 to 1024 numbers"),
         ({"code": np.zeros(0)}, "'code' has the shape"),

@@ -30,6 +30,7 @@ RIM = 32  # mirrored around the photo, so that the network's zero padding stays 
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
 NOISE_PLANES = 4
+QUIET = 0.7  # share of the noise that styles leave away: at full strength plain areas fill with scales and rings
 COLOR = 9  # numbers of the colour matrix, behind the norms in a modulation
 PARTS = {"grain", "modulation.weight", "modulation.bias", "last.weight", "last.bias", "color.kernel"}
 
@@ -95,20 +96,20 @@ class Generator:
         kernels["grain"] = self._weights["grain"]
         return Session(self._graphs["statistics"], kernels, threads=self.threads)
 
-    def modulation(self, code: F32, delta: F32 | None = None, calm: F32 | None = None) -> F32:
+    def modulation(self, code: F32, delta: F32 | None = None, quiet: F32 | None = None) -> F32:
         """All scales, shifts and the colour matrix of a style, and how much noise enters, as one row [M + 1].
 
-        From its code [K] and perhaps its delta [M] and its calm [1]: the share of the noise that is left away.
+        From its code [K] and perhaps its delta [M] and its quiet [1]: the share of the noise that is left away.
 
         Raises:
             StyleError: their lengths are not those of this generator.
         """
         weight, bias = self._weights["modulation.weight"], self._weights["modulation.bias"]
-        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias)), ("calm", calm, 1)):
+        for name, row, length in (("code", code, weight.shape[1]), ("delta", delta, len(bias)), ("quiet", quiet, 1)):
             if row is not None and row.shape != (length,):
                 raise StyleError(f"The style's {name} has {row.size} numbers, this generator needs {length}.")
         row = weight @ code + bias
-        entering = np.ones(1, np.float32) if calm is None else 1 - calm
+        entering = np.ones(1, np.float32) if quiet is None else 1 - quiet
         return np.concatenate([row if delta is None else row + delta, entering])
 
     def _norms(self, modulation: F32) -> Iterator[tuple[str, F32, F32]]:

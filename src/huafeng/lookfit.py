@@ -8,22 +8,31 @@ Where the network is far off (it has hardly seen so strong a look), it is truste
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huafeng.colortable import corners, enlarged, sample
-from huafeng.colortransport import NODES, blurred, distance, towards
 from huafeng.look import Lut
 from huafeng.pixels import F32
 
-EXPLAINED = 6.0 / 255  # distance that content alone explains in folders of USUAL_COUNT photos: fewer differ more
+F64 = NDArray[np.float64]
+
+NODES = 9  # per axis, of the correction and of the network's tables
+# the 13 directions of the cube: axes and all diagonals, of length 1
+DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32)
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+
+EXPLAINED = 5.5 / 255  # distance that content alone explains in folders of USUAL_COUNT photos: fewer differ more
 USUAL_COUNT = 40
 RATE = 0.15  # share of the way to each target that a step goes
 MOST_STEPS = 150
 PRIOR = 8.0  # colours that a node's prior weighs
-FAR = 1.8  # a network that leaves so many times what content explains is far off:
+FAR = 2.3  # a network that leaves so many times what content explains is far off:
 FAR_SHARE, FAR_PRIOR = 0.3, 2.0  # the fit then goes on to this share of it, with this prior
+LEVELS = (np.arange(32) + 0.5) / 32
 
 
 def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
@@ -46,13 +55,36 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
         if distance(now, target) <= enough:
             break
         axes, _ = np.linalg.qr(draw.normal(size=(3, 3)))
-        move = towards(now, target, axes)
+        move = _towards(now, target, axes)
         pulled = np.stack([np.bincount(nodes.ravel(), (shares * move[:, c]).ravel(), NODES**3) for c in range(3)], 1)
         correction += RATE * pulled / mass
-        smoothed = blurred(correction.reshape(NODES, NODES, NODES, 3)).reshape(-1, 3)
-        correction += prior / mass * (smoothed - correction)  # nodes that no colour is near follow their neighbours
+        blurred = _blurred(correction.reshape(NODES, NODES, NODES, 3)).reshape(-1, 3)
+        correction += prior / mass * (blurred - correction)  # nodes that no colour is near follow their neighbours
         now = np.clip(begun + (shares[..., None] * correction[nodes]).sum(0), 0, 1)
     if not correction.any():
         return lut
     smooth = enlarged(correction.reshape(NODES, NODES, NODES, 3), lut.size)
     return Lut(np.clip(lut.table + smooth, 0, 1).astype(np.float32))
+
+
+def distance(one: F32 | F64, other: F32 | F64) -> float:
+    """Mean difference of 32 quantiles along 13 directions of the cube: a sliced Wasserstein distance, in 0..1."""
+    first, second = (np.quantile(x @ DIRECTIONS.T, LEVELS, axis=0) for x in (one, other))
+    return float(np.abs(first - second).mean())
+
+
+def _towards(now: F32 | F64, target: F32, axes: F64) -> F64:
+    """Where each colour goes when, along each of three orthogonal axes, ranks are matched with the target's: [P, 3]."""
+    along, wanted = now @ axes, np.sort(target @ axes, axis=0)
+    matched = np.empty_like(along)
+    np.put_along_axis(matched, np.argsort(along, axis=0), wanted, axis=0)
+    return np.asarray((matched - along) @ axes.T)
+
+
+def _blurred(grid: F64) -> F64:
+    """1 2 1 along each axis of [N, N, N, 3]; rims are continued by their last node."""
+    for axis in range(3):
+        padded = np.pad(grid, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        low, middle, high = (np.take(padded, np.arange(k, k + NODES), axis) for k in range(3))
+        grid = (low + 2 * middle + high) / 4
+    return grid

@@ -6,19 +6,18 @@ Runs the network that the recipe `looks` trains (`training/looknetwork.py` says 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load as load_safetensors
 
 from huafeng.colortable import enlarged, sample
-from huafeng.colortransport import DIRECTIONS, NODES, displacement_field, linear_transport
 from huafeng.look import Lut
-from huafeng.lookfit import refined
+from huafeng.lookfit import DIRECTIONS, NODES, refined
 from huafeng.pixels import F32, U8, Array
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
@@ -28,6 +27,8 @@ SIZE = 33  # nodes per axis of the looks that it gives
 ITERATIONS = 3
 COLORS = 8192  # of a folder that are looked at
 BINS, QUANTILES, COARSE = 9, 16, 3  # of its histograms per axis, per direction, and of its own table per axis
+
+F64 = NDArray[np.float64]
 
 
 def thumbnail(pixels: U8) -> U8:
@@ -57,31 +58,19 @@ def learn_lut(
     matrix, offset = linear_transport(neutral, colors)
     identity = Lut.identity(SIZE).table
     table = np.clip(identity @ matrix + offset, 0, 1).astype(np.float32)
-    trusted = np.array(trust(len(finished), untouched is not None), np.float32)
-    fewer = min(len(neutral), len(colors))
-    source, target = _some(neutral, fewer), _some(colors, fewer)
     for _ in range(ITERATIONS):
         now, quantiles_now = _statistics(sample(table, neutral))
         stride = (SIZE - 1) // (COARSE - 1)
-        field = displacement_field(source, sample(table, source), target)
         seen = [things, of_finished, _dense(now, w, "colors"), 4 * (quantiles - quantiles_now), quantiles]
-        seen += [table[::stride, ::stride, ::stride].ravel(), 10 * field[::2, ::2, ::2].ravel(), trusted]
-        hidden = _dense(_dense(np.concatenate(seen), w, "head.0"), w, "head.2")
-        coefficients = _linear(hidden, w, "coefficients")
-        ranks = np.cumsum([w[f"{name}.weight"].shape[1] for name in ("inward", "outward")])
-        by_input, by_output, of_gate = np.split(coefficients, ranks)
-        gate = _linear(of_gate, w, "gate").reshape(NODES, NODES, NODES, 1)
-        inward = (w["inward.weight"] @ by_input).reshape(NODES, NODES, NODES, 3) + gate * field
-        outward = (w["outward.weight"] @ by_output).reshape(NODES, NODES, NODES, 3)
+        hidden = _dense(np.concatenate([*seen, table[::stride, ::stride, ::stride].ravel()]), w, "head.0")
+        coefficients = _linear(_dense(hidden, w, "head.2"), w, "coefficients")
+        rank = w["inward.weight"].shape[1]
+        inward = (w["inward.weight"] @ coefficients[:rank]).reshape(NODES, NODES, NODES, 3)
+        outward = (w["outward.weight"] @ coefficients[rank:]).reshape(NODES, NODES, NODES, 3)
         moved = sample(outward, table.reshape(-1, 3)).reshape(table.shape)
         table = np.clip(table + enlarged(inward, SIZE) + moved, 0, 1).astype(np.float32)
     lut = Lut(table)
     return refined(lut, neutral, colors, len(finished)) if fit else lut
-
-
-def trust(count: int, own: bool) -> tuple[float, float]:
-    """How far a folder of `count` pictures can be compared with untouched photos, `own` ones or photos in general."""
-    return math.log2(min(count, 64)) / 6, float(own)
 
 
 @cache
@@ -95,11 +84,11 @@ def _unit(levels: Array) -> F32:
     return np.asarray(levels, np.float32) / np.float32(255)
 
 
-def _some(colors: F32, most: int = COLORS) -> F32:
-    """At most so many of them, spread evenly."""
-    if len(colors) <= most:
+def _some(colors: F32) -> F32:
+    """At most COLORS of them, spread evenly."""
+    if len(colors) <= COLORS:
         return colors
-    return colors[np.linspace(0, len(colors) - 1, most).round().astype(np.intp)]
+    return colors[np.linspace(0, len(colors) - 1, COLORS).round().astype(np.intp)]
 
 
 def _linear(x: F32, w: dict[str, F32], name: str) -> F32:
@@ -135,3 +124,17 @@ def _statistics(colors: F32) -> tuple[F32, F32]:
     ordered = np.sort(colors @ DIRECTIONS.T, axis=0)
     at = ((np.arange(QUANTILES) + 0.5) / QUANTILES * (len(colors) - 1)).round().astype(np.intp)
     return np.sqrt(np.maximum(histogram.ravel(), 1e-6)) * np.float32(8), ordered[at].T.ravel()
+
+
+def linear_transport(untouched: F32, finished: F32) -> tuple[F64, F64]:
+    """As `looknetwork.linear_transport`."""
+    faint = 1e-4 * np.eye(3)
+    u, f = (np.cov(x.T.astype(np.float64), bias=True) + faint for x in (untouched, finished))
+    root, back = _power(u, 0.5), _power(u, -0.5)
+    matrix = back @ _power(root @ f @ root, 0.5) @ back
+    return matrix, finished.mean(0) - untouched.mean(0) @ matrix
+
+
+def _power(matrix: F64, exponent: float) -> F64:
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T)

@@ -6,6 +6,8 @@ import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from huafeng.errors import PhotoError, StyleError
 from huafeng.photo import Photo, pictures_in_folder
 from huafeng.pixels import U8
@@ -21,7 +23,7 @@ def read_pictures(path: Path, base: Path) -> Style:
         StyleError: the folder holds no picture, or the base generator has no encoder.
         PhotoError: the picture cannot be read.
     """
-    from huafeng.art import Generator  # looks need no onnxruntime
+    from huafeng.art import QUIET, Generator  # looks need no onnxruntime
 
     files = pictures_in(path)
     generator = Generator.open(base)
@@ -30,7 +32,7 @@ def read_pictures(path: Path, base: Path) -> Style:
     card = Card(title_en=title_of(path), title_zh="", author="unknown", licence="unknown",
                 trained_on=f"read off {len(files)} picture{'s' if len(files) > 1 else ''} by the style encoder",
                 provenance="unknown", date=date, base_sha256=generator.sha256)  # fmt: skip
-    return Style(name_of(path), "art", {"code": code}, card)
+    return Style(name_of(path), "art", {"code": code, "quiet": np.array([QUIET], np.float32)}, card)
 
 
 def pictures_in(path: Path) -> list[Path]:

@@ -4,8 +4,8 @@ NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON 
 
     {"version": 1, "kind": "look", "art", "translator" or "enlarger", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` and `calm` (art), as float16 or float32, or a network
-(translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), and perhaps
+Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` and `quiet` (art), as float16 or float32, or a
+network (translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), and perhaps
 `thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
@@ -45,7 +45,7 @@ MAX_EXAMPLE_BYTES = 25_000
 MAX_EXAMPLE_SIDE = 320  # px
 MAX_TEXT_CHARS = 2000
 MAX_SCORES = 200
-MOST_NUMBERS = {"code": 1024, "delta": 65536, "calm": 1}
+MOST_NUMBERS = {"code": 1024, "delta": 65536, "quiet": 1}
 
 _THUMBNAIL = "thumbnail"
 _EXAMPLES = tuple(f"example.{place}" for place in range(MAX_EXAMPLES))
@@ -169,8 +169,8 @@ class Style:
             of its own), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
             local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
-            "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code; perhaps "calm" [1]
-            in 0..1: the share of the generator's noise that is left away.
+            "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code; perhaps
+            "quiet" [1] in 0..1: the share of the generator's noise that is left away.
             All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`.
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
@@ -278,7 +278,7 @@ class Style:
 
 
 def mix_arts(styles: Sequence[tuple[Style, float]]) -> dict[str, F32]:
-    """The weighted means of the tensors of art styles: `code` float32 [K], and `delta` [M] and `calm` [1] where one of them has one.
+    """The weighted means of the tensors of art styles: `code` float32 [K], and `delta` [M] or `quiet` [1] where one has it.
 
     Args:
         styles: styles and weights; weights are finite, at least 0, and not all 0.
@@ -357,14 +357,14 @@ def _check_look(tensors: Mapping[str, Array]) -> None:
 def _check_art(tensors: Mapping[str, Array]) -> None:
     if not {"code"} <= tensors.keys() <= MOST_NUMBERS.keys():
         found = _listed(tensors)
-        raise StyleError(f"The style is art and must hold a 'code', perhaps a 'delta' and a 'calm', but it holds {found}.")
+        raise StyleError(f"The style is art and must hold a 'code', perhaps a 'delta' and a 'quiet', but it holds {found}.")
     for name, tensor in tensors.items():
         most = MOST_NUMBERS[name]
         if tensor.ndim != 1 or not 1 <= tensor.size <= most:
             shape = shown(tensor.shape)
             raise StyleError(f"The style's {name!r} has the shape {shape}, it must be one row of 1 to {most} numbers.")
-    if "calm" in tensors and not 0 <= tensors["calm"][0] <= 1:
-        raise StyleError(f"The style's calm is {tensors['calm'][0]:g}, it must be in 0..1.")
+    if "quiet" in tensors and not 0 <= tensors["quiet"][0] <= 1:
+        raise StyleError(f"The style's quiet is {tensors['quiet'][0]:g}, it must be in 0..1.")
 
 
 def _listed(tensors: Mapping[str, Array]) -> str:

@@ -8,7 +8,6 @@ al., "Human Pose Estimation with Iterative Error Feedback", CVPR 2016).
 
 from __future__ import annotations
 
-import itertools
 from itertools import pairwise
 
 import numpy as np
@@ -16,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.colortransport import DIRECTIONS, FEW, NODES, SPREADS, TURNED
+from huafeng.lookfit import DIRECTIONS, NODES
 from huafeng.looklearner import BINS, COARSE, QUANTILES
 
 WIDTH = 256
 CHANNELS = (32, 64, 128)
-RANK_INWARD, RANK_OUTWARD, RANK_GATE = 96, 64, 24
+RANK_INWARD, RANK_OUTWARD = 96, 64
 GELU = nn.GELU(approximate="tanh")
 
 
@@ -33,15 +32,13 @@ class LookNetwork(nn.Module):
         self.convolutions = _convolutions()
         self.colors = nn.Linear(BINS**3, WIDTH)
         self.things = nn.Linear(4 * CHANNELS[-1], WIDTH)
-        seen = 3 * WIDTH + 2 * len(DIRECTIONS) * QUANTILES + 3 * COARSE**3 + 3 * ((NODES + 1) // 2) ** 3 + 2
+        seen = 3 * WIDTH + 2 * len(DIRECTIONS) * QUANTILES + 3 * COARSE**3
         self.head = nn.Sequential(nn.Linear(seen, WIDTH), GELU, nn.Linear(WIDTH, WIDTH), GELU)
-        self.coefficients = nn.Linear(WIDTH, RANK_INWARD + RANK_OUTWARD + RANK_GATE)
+        self.coefficients = nn.Linear(WIDTH, RANK_INWARD + RANK_OUTWARD)
         self.inward = nn.Linear(RANK_INWARD, NODES**3 * 3, bias=False)
         self.outward = nn.Linear(RANK_OUTWARD, NODES**3 * 3, bias=False)
-        self.gate = nn.Linear(RANK_GATE, NODES**3)
-        for tables in (self.inward, self.outward, self.gate):
+        for tables in (self.inward, self.outward):
             nn.init.normal_(tables.weight, std=0.02)
-        nn.init.constant_(self.gate.bias, 0.2)
         nn.init.zeros_(self.coefficients.weight)
         nn.init.zeros_(self.coefficients.bias)
 
@@ -54,21 +51,13 @@ class LookNetwork(nn.Module):
         return GELU(self.colors(histogram))
 
     def step(
-        self,
-        things: Tensor,
-        finished: tuple[Tensor, Tensor],
-        current: tuple[Tensor, Tensor],
-        table: Tensor,
-        field: Tensor,
-        trust: Tensor,
+        self, things: Tensor, finished: tuple[Tensor, Tensor], current: tuple[Tensor, Tensor], table: Tensor
     ) -> tuple[Tensor, Tensor]:
         """What is wrong with the tables so far.
 
         things: as `embed` gives them, of the finished pictures.
         finished, current: `statistics` of their colours, and of the untouched photos' under the tables.
         table: the tables so far [F, N, N, N, 3], values 0..1.
-        field: what a fit would add to them, as `displacement_field` gives it; the network says how far it is to be believed.
-        trust: how far both sides can be compared, [F, 2]: see `looklearner.trust`.
 
         Returns:
             Two tables of offsets [F, 9, 9, 9, 3]: by the colour that goes in, and by the colour that comes out.
@@ -77,12 +66,10 @@ class LookNetwork(nn.Module):
         stride = (table.shape[1] - 1) // (COARSE - 1)
         coarse = table[:, ::stride, ::stride, ::stride].flatten(1)
         seen = [things, self.read(histogram), self.read(now), 4 * (quantiles - quantiles_now), quantiles, coarse]
-        seen += [10 * field[:, ::2, ::2, ::2].flatten(1), trust]
         coefficients = self.coefficients(self.head(torch.cat(seen, 1)))
         grid = (NODES, NODES, NODES, 3)
-        inward, outward, gate = coefficients.split([RANK_INWARD, RANK_OUTWARD, RANK_GATE], 1)
-        believed = self.gate(gate).unflatten(1, (*grid[:3], 1)) * field
-        return self.inward(inward).unflatten(1, grid) + believed, self.outward(outward).unflatten(1, grid)
+        inward, outward = coefficients.split([RANK_INWARD, RANK_OUTWARD], 1)
+        return self.inward(inward).unflatten(1, grid), self.outward(outward).unflatten(1, grid)
 
 
 class Critic(nn.Module):
@@ -133,7 +120,8 @@ def statistics(colors: Tensor) -> tuple[Tensor, Tensor]:
     red, green, blue = (1 - (colors[..., None] * (BINS - 1) - nodes).abs()).clamp_min(0).unbind(2)  # [F, P, BINS]
     pairs = (red[:, :, :, None] * green[:, :, None]).flatten(2)  # [F, P, BINS^2]
     histogram = (pairs.transpose(1, 2) @ blue).flatten(1) / colors.shape[1]
-    ordered = _sorted(colors @ torch.from_numpy(DIRECTIONS).T)  # [F, P, 13]
+    # numpy sorts many times as fast as torch on a CPU; no gradient comes this way
+    ordered = torch.from_numpy(np.sort((colors @ torch.from_numpy(DIRECTIONS).T).numpy(), axis=1))  # [F, P, 13]
     at = ((torch.arange(QUANTILES) + 0.5) / QUANTILES * (colors.shape[1] - 1)).round().long()
     return histogram.clamp_min(1e-6).sqrt() * 8, ordered[:, at].transpose(1, 2).flatten(1)
 
@@ -157,47 +145,3 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
     """Of symmetric, positive definite matrices [F, 3, 3]."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp_min(1e-8)[:, None] ** exponent) @ vectors.transpose(1, 2)
-
-
-def displacement_field(untouched: Tensor, now: Tensor, finished: Tensor) -> Tensor:
-    """As `colortransport.displacement_field`, for many folders at once: colours [F, P, 3] -> [F, 9, 9, 9, 3]."""
-    folders, count = now.shape[:2]
-    axes = torch.from_numpy(TURNED).movedim(0, 1).flatten(1)  # [3, 12]
-    along, wanted = now @ axes, _sorted(finished @ axes)  # [F, P, 12]
-    order = torch.from_numpy(np.argsort(along.numpy(), axis=1))
-    matched = torch.empty_like(along).scatter_(1, order, wanted)
-    move = (matched - along) @ axes.T / len(TURNED)  # turning back and adding up: each turn's axes are orthogonal
-    place = untouched * (NODES - 1)
-    below = place.long().clamp_max(NODES - 2)
-    part = place - below
-    columns = torch.cat([move, torch.ones_like(move[..., :1])], 2)
-    found = torch.zeros(folders * NODES**3, 4)
-    first = NODES**3 * torch.arange(folders)[:, None]
-    for corner in itertools.product((0, 1), repeat=3):
-        offset = torch.tensor(corner)
-        share = torch.where(offset.bool(), part, 1 - part).prod(-1, keepdim=True)
-        red, green, blue = (below + offset).unbind(-1)
-        node = first + (red * NODES + green) * NODES + blue
-        found.index_add_(0, node.flatten(), (share * columns).flatten(0, 1))
-    grid = found.reshape(folders, NODES, NODES, NODES, 4) / count
-    blurs = [grid]
-    for _ in range(max(SPREADS)):
-        blurs.append(_blurred(blurs[-1]))
-    field = grid[..., :3].sum((1, 2, 3), keepdim=True)
-    for spread in SPREADS:
-        field = (blurs[spread][..., :3] + FEW * field) / (blurs[spread][..., 3:] + FEW)
-    return field
-
-
-def _sorted(colors: Tensor) -> Tensor:
-    """[F, P, K] without gradient, along P. numpy's sort is many times as fast as torch's on a CPU."""
-    return torch.from_numpy(np.sort(colors.numpy(), axis=1))
-
-
-def _blurred(grid: Tensor) -> Tensor:
-    """As `colortransport.blurred`: [F, N, N, N, C]."""
-    for axis in (1, 2, 3):
-        low = torch.cat([grid.narrow(axis, 0, 1), grid.narrow(axis, 0, NODES - 1)], axis)
-        high = torch.cat([grid.narrow(axis, 1, NODES - 1), grid.narrow(axis, NODES - 1, 1)], axis)
-        grid = (low + 2 * grid + high) / 4
-    return grid

@@ -43,8 +43,8 @@ def thumbnail(pixels: U8) -> bytes:
 
 def parity(trained: TrainedGenerator, runtime: Generator, tensors: Mapping[str, F32], photo: U8) -> float:
     """Largest difference, of 255, between the trained network and the runtime on a photo of at most THUMBNAIL px."""
-    manner = {name: torch.from_numpy(row)[None] for name, row in tensors.items() if name != "calm"}
-    framed, entering = frame(photo), 1 - float(tensors.get("calm", [0])[0])
+    manner = {name: torch.from_numpy(row)[None] for name, row in tensors.items() if name != "quiet"}
+    framed, entering = frame(photo), 1 - float(tensors.get("quiet", [0])[0])
     with torch.no_grad():
         noise = entering * torch.from_numpy(noise_for(*framed.shape[:2]))[None]
         wanted = trained(to_batch([framed]), **manner, noise=noise)[0].permute(1, 2, 0) * 255

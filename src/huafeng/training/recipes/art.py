@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from huafeng.art import QUIET
 from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
 from huafeng.errors import DataError
 from huafeng.library import Library
@@ -64,7 +65,7 @@ class WorksOptions:
     """Into how many views each work is cut, squares of 256 px that cover it; 1: it is seen as a whole."""
     nearest_works: Annotated[int, Between(1)] | None = None
     """How many of the views a result is asked to be like; null: as for the other styles."""
-    calm: Annotated[float, Between(0, 1)] = 0.0
+    quiet: Annotated[float, Between(0, 1)] = QUIET
     """Share of the generator's noise that is left away when the style is used: flat areas stay flat, or repeat themselves."""
     collection: bool = False
     """Many works of one manner: the discriminator compares with them, too."""
@@ -120,9 +121,9 @@ class ArtOptions(PaintingOptions):
         """The styles' cards."""
         return {name: spec.card for name, spec in self.styles.items()}
 
-    def calms(self) -> dict[str, float]:
+    def quiets(self) -> dict[str, float]:
         """As the styles say."""
-        return {name: spec.calm for name, spec in self.styles.items()}
+        return {name: spec.quiet for name, spec in self.styles.items()}
 
     def painter(self) -> Painter:
         """With an encoder, where any picture may be a style."""

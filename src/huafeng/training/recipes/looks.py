@@ -23,12 +23,12 @@ from torch import Tensor
 
 from huafeng.errors import DataError
 from huafeng.files import write_whole
-from huafeng.looklearner import POOL, trust
+from huafeng.looklearner import POOL
 from huafeng.pixels import U8
 from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.grades import random_grades
 from huafeng.training.learner import Average, Learner, LearnerOptions
-from huafeng.training.looknetwork import Critic, LookNetwork, displacement_field, linear_transport, statistics
+from huafeng.training.looknetwork import Critic, LookNetwork, linear_transport, statistics
 from huafeng.training.options import Between
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.randomness import numbers
@@ -40,7 +40,6 @@ SPARE_PX = 8  # thumbnails are kept so much larger than they are shown, for rand
 SIZE = 13  # nodes per axis of grades in training
 COLORS = 2048  # of a folder that are looked at, per step
 PLACES = 700  # nodes at which a step compares tables with the truth, drawn as often as photos have their colours
-SAME, ALIKE = 0.3, 0.5  # of untouched photos: the folder's own ones, and others of one kind with them
 HALF = 10.0  # a grade of this strength counts half of what one that is hardly there does
 ITERATIONS = (0.3, 0.5, 1.0)  # weights of the network's guesses, first to last
 RARE = 0.15  # share of the loss that all colours of the cube have alike
@@ -64,11 +63,11 @@ class LooksOptions(RunOptions):
     """Pictures in a folder, least and most."""
     mixed: Annotated[float, Between(0, 1)] = 0.4
     """Share of the folders that are drawn from all sources at once."""
-    alike: Annotated[float, Between(0, 1)] = 0.1
+    alike: Annotated[float, Between(0, 1)] = 0.2
     """Share of the others whose pictures resemble each other."""
-    uneven: Annotated[float, Between(0, 1)] = 0.1
+    uneven: Annotated[float, Between(0, 1)] = 0.3
     """Share of the folders whose pictures differ in exposure, as real ones do."""
-    untouched: Annotated[float, Between(0, 1)] = 0.7
+    untouched: Annotated[float, Between(0, 1)] = 0.5
     """Share of the folders that come with untouched photos of their own; the others with all sources' colours."""
     network: LearnerOptions = field(default_factory=LearnerOptions)
     """How the network learns."""
@@ -128,21 +127,20 @@ class Looks(Recipe):
         count = int(draw.integers(self.options.folder[0], self.options.folder[1] + 1))
         grades = random_grades(clock.batch, SIZE, clock.numbers("grades"))[clock.mine]
         folders = [self._folder(clock.images + row, count, clock) for row in mine]
-        trusted = torch.tensor([trust(count, own) for *_, own in folders])
-        finished = through(grades, torch.stack([lit for lit, *_ in folders])).mul(255).round() / 255
-        untouched = torch.stack([colors for _, colors, *_ in folders])
+        finished = through(grades, torch.stack([lit for lit, _, _ in folders])).mul(255).round() / 255
+        untouched = torch.stack([colors for _, colors, _ in folders])
 
         # Network phase: min over N of the distance to the true grade (+ w fool(C(A, N(other photos))))
         losses: dict[str, Tensor] = {}
         places = torch.multinomial(self.weights.flatten(), PLACES, replacement=True, generator=clock.numbers("places"))
-        tables, distances = self._guesses(self.network, finished, untouched, trusted, grades, places)
+        tables, distances = self._guesses(self.network, finished, untouched, grades, places)
         base = self._distance(self.identity[None], grades, places)
         for weight, distance in zip(ITERATIONS, distances, strict=True):
             losses["grade"] = losses.get("grade", torch.zeros(())) + weight * (distance / (HALF + base)).mean()
         losses["beyond"] = BEYOND * (tables - tables.clamp(0, 1)).abs().mean()
         shown = None
         if self.adversary.plays(clock):
-            others = torch.stack([other for _, _, other, _ in folders])
+            others = torch.stack([other for _, _, other in folders])
             rows = torch.tensor(list(mine))
             shown = Shown(
                 through(grades, others).flatten(1, 2), through(tables, others).flatten(1, 2), (finished,), rows, clock.batch
@@ -166,22 +164,19 @@ class Looks(Recipe):
         return report
 
     def _guesses(
-        self, network: LookNetwork, finished: Tensor, untouched: Tensor, trusted: Tensor, grades: Tensor, places: Tensor
+        self, network: LookNetwork, finished: Tensor, untouched: Tensor, grades: Tensor, places: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """The network's last tables, and its distances to the true grades at some places, guess after guess, each [F]."""
         with self.machine.autocast():
             things = network.embed(finished)
         seen = finished.transpose(2, 4).flatten(1, 3)
-        target = seen[:, torch.linspace(0, seen.shape[1] - 1, COLORS).round().long()]
-        of_finished = statistics(target)
+        of_finished = statistics(seen[:, :: max(1, seen.shape[1] // COLORS)])
         matrix, offset = linear_transport(untouched, seen)
         tables = (self.identity.reshape(1, -1, 3) @ matrix + offset).clamp(0, 1).reshape(grades.shape)
         distances = []
         for _ in ITERATIONS:
             before = tables.detach().clamp(0, 1)
-            now = lookup(before, untouched)
-            field = displacement_field(untouched, now, target)
-            inward, outward = network.step(things, of_finished, statistics(now), before, field, trusted)
+            inward, outward = network.step(things, of_finished, statistics(lookup(before, untouched)), before)
             tables = before + enlarged(inward, SIZE) + lookup(outward, before.flatten(1, 3)).reshape(before.shape)
             distances.append(self._distance(tables.clamp(-0.2, 1.2), grades, places))
         return tables, distances
@@ -191,24 +186,16 @@ class Looks(Recipe):
         at_places = (t.flatten(1, 3)[:, places] for t in (tables, grades))
         return color_difference(*at_places).mean(1)
 
-    def _folder(self, n: int, count: int, clock: Clock) -> tuple[Tensor, Tensor, Tensor, bool]:
-        """Folder n: its pictures [count, 3, S, S], perhaps unevenly lit; untouched colours [COLORS, 3]; more photos; whether
-        the untouched colours are of its own."""
+    def _folder(self, n: int, count: int, clock: Clock) -> tuple[Tensor, Tensor, Tensor]:
+        """Folder n: its pictures [count, 3, S, S], perhaps unevenly lit; untouched colours [COLORS, 3]; more photos."""
         o, draw = self.options, numbers(clock.seed, "folder", n)
         mixed = draw.random() < o.mixed
         pool = int(draw.choice(len(self.pools), p=self.shares))
         alike = draw.random() < o.alike
         pictures = self._drawn(draw, count, None if mixed else pool, clock.crop_px, alike)
         others = self._drawn(draw, count, None if mixed else pool, clock.crop_px, False)
-        own = draw.random() < o.untouched
-        if own:
-            kind = draw.random()
-            if kind < SAME:
-                near = pictures
-            elif kind < SAME + ALIKE:
-                near = others
-            else:
-                near = self._drawn(draw, count, None, clock.crop_px, False)
+        if draw.random() < o.untouched:
+            near = others if draw.random() < 0.75 else self._drawn(draw, count, None, clock.crop_px, False)
             colors = near.transpose(1, 3).flatten(0, 2)
         else:
             colors = self.colors
@@ -216,7 +203,7 @@ class Looks(Recipe):
         if draw.random() < o.uneven:
             gains = np.exp(0.12 * draw.standard_normal((count, 1, 1, 1))).astype(np.float32)
             pictures = (pictures * torch.from_numpy(gains)).clamp(0, 1)
-        return pictures, colors, others, bool(own)
+        return pictures, colors, others
 
     def _drawn(self, draw: np.random.Generator, count: int, pool: int | None, side: int, alike: bool) -> Tensor:
         """Random photos of one pool, or of all; cropped and mirrored as one."""
@@ -264,8 +251,7 @@ class Looks(Recipe):
         photos = torch.cat(self.held_out)
         chosen = photos[torch.from_numpy(draw.integers(len(photos), size=(HELD_FOLDERS, HELD_SIZE)))].float() / 255
         colors = self.colors[torch.from_numpy(draw.integers(len(self.colors), size=(HELD_FOLDERS, COLORS)))]
-        trusted = torch.tensor([trust(HELD_SIZE, False)]).expand(HELD_FOLDERS, 2)
-        tables, _ = self._guesses(network, through(grades, chosen), colors, trusted, grades, torch.zeros(1, dtype=torch.long))
+        tables, _ = self._guesses(network, through(grades, chosen), colors, grades, torch.zeros(1, dtype=torch.long))
         return tables.clamp(0, 1), grades
 
     @torch.no_grad()

@@ -94,7 +94,7 @@ class PaintingOptions(RunOptions, ABC):
     def cards(self) -> dict[str, CardOptions]:
         """The run's styles: name and card, in the order of their codes."""
 
-    def calms(self) -> dict[str, float]:
+    def quiets(self) -> dict[str, float]:
         """For some styles the share of the noise that is left away when they are used."""
         return {}
 
@@ -269,7 +269,7 @@ def export_painter(painter: Painter, options: PaintingOptions, folder: Path, bas
     today, cards = datetime.date.today().isoformat(), options.cards()
     dated = [vars(card) | {"date": today} for card in cards.values()]
     arts = painter.arts(cards)
-    for name, calm in options.calms().items():
-        if calm:
-            arts[name]["calm"] = torch.tensor([calm])
+    for name, quiet in options.quiets().items():
+        if quiet:
+            arts[name]["quiet"] = torch.tensor([quiet])
     return export_styles(painter.generator, painter.encoder, arts, dated, folder, base)
