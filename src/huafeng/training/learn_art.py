@@ -13,7 +13,7 @@ from huafeng.style import name_of
 from huafeng.training import train
 from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.data import Augment
-from huafeng.training.learned_file import how_to_use, learned_file
+from huafeng.training.learned_file import Told, how_to_use, learned_file
 from huafeng.training.learner import LearnerOptions
 from huafeng.training.painting import LossWeights
 from huafeng.training.pictures import open_pictures
@@ -28,7 +28,7 @@ SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcyc
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Lesson(Told):
     """What is to be learned.
 
     Args:
@@ -37,7 +37,6 @@ class Lesson:
         photos: a folder of photos to practise on; None: some that come with scikit-image.
         minutes: how long to practise.
         features: feature network, as in recipes.
-        title_en, title_zh, author, licence, provenance: for the card.
     """
 
     source: Path
@@ -45,11 +44,6 @@ class Lesson:
     photos: Path | None = None
     minutes: float = 3.0
     features: str = "features-v1"
-    title_en: str = ""
-    title_zh: str = ""
-    author: str = "unknown"
-    licence: str = "unknown"
-    provenance: str = "unknown"
 
 
 def learn(lesson: Lesson, out: Path | None, *, force: bool, tell: Callable[[str], None]) -> Path:

@@ -25,14 +25,14 @@ from huafeng.photo import Photo
 from huafeng.pixels import U8
 from huafeng.style import Card, Style, name_of
 from huafeng.training.finished import Progress, Seen, read, unwatched
-from huafeng.training.learned_file import how_to_use, learned_file
+from huafeng.training.learned_file import Told, how_to_use, learned_file
 from huafeng.training.pictures import open_pictures
 
 FEWEST = 8  # pictures; fewer show too little of what a look does
 
 
 @dataclass(frozen=True)
-class LookLesson:
+class LookLesson(Told):
     """What is to be learned.
 
     Args:
@@ -43,7 +43,6 @@ class LookLesson:
         vignette, grain, local_contrast: whether to learn these beside the colours.
         neutral_greys: leave greys without a tint.
         consent: by whose consent the pictures are used; needed where they show people.
-        title_en, title_zh, author, licence, provenance: for the card.
     """
 
     source: Path
@@ -55,11 +54,6 @@ class LookLesson:
     local_contrast: bool = True
     neutral_greys: bool = False
     consent: str = ""
-    title_en: str = ""
-    title_zh: str = ""
-    author: str = "unknown"
-    licence: str = "unknown"
-    provenance: str = "unknown"
 
 
 @dataclass(frozen=True)

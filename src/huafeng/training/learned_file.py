@@ -1,13 +1,25 @@
-"""Where a style that is learned goes."""
+"""A style that is learned: what is told of it, and where it goes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from huafeng.errors import OutputError
 from huafeng.files import check_output
 from huafeng.library import BUILT_IN, Library, user_folder
 from huafeng.style import SUFFIX, check_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What its maker says of it, for the card; without a title its name is the title."""
+
+    title_en: str = ""
+    title_zh: str = ""
+    author: str = "unknown"
+    licence: str = "unknown"
+    provenance: str = "unknown"
 
 
 def learned_file(name: str, out: Path | None, *, force: bool) -> Path:

@@ -133,8 +133,10 @@ class Looks(Recipe):
         # Network phase: min over N of the distance to the true grade (+ w fool(C(A, N(other photos))))
         losses: dict[str, Tensor] = {}
         places = torch.multinomial(self.weights.flatten(), PLACES, replacement=True, generator=clock.numbers("places"))
-        tables, distances = self._guesses(self.network, finished, untouched, grades, places)
-        base = self._distance(self.identity[None], grades, places)
+        guesses = self._guesses(self.network, finished, untouched)
+        tables = guesses[-1]
+        distances = [at_places(guess.clamp(-0.2, 1.2), grades, places) for guess in guesses]
+        base = at_places(self.identity[None], grades, places)
         for weight, distance in zip(ITERATIONS, distances, strict=True):
             losses["grade"] = losses.get("grade", torch.zeros(())) + weight * (distance / (HALF + base)).mean()
         losses["beyond"] = BEYOND * (tables - tables.clamp(0, 1)).abs().mean()
@@ -163,28 +165,21 @@ class Looks(Recipe):
             report.figures |= learned.figures
         return report
 
-    def _guesses(
-        self, network: LookNetwork, finished: Tensor, untouched: Tensor, grades: Tensor, places: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The network's last tables, and its distances to the true grades at some places, guess after guess, each [F]."""
+    def _guesses(self, network: LookNetwork, finished: Tensor, untouched: Tensor) -> list[Tensor]:
+        """The network's tables [F, N, N, N, 3], guess after guess; each has gradients of its own step alone."""
         with self.machine.autocast():
             things = network.embed(finished)
         seen = finished.transpose(2, 4).flatten(1, 3)
         of_finished = statistics(seen[:, :: max(1, seen.shape[1] // COLORS)])
         matrix, offset = linear_transport(untouched, seen)
-        tables = (self.identity.reshape(1, -1, 3) @ matrix + offset).clamp(0, 1).reshape(grades.shape)
-        distances = []
+        tables = (self.identity.reshape(1, -1, 3) @ matrix + offset).clamp(0, 1).unflatten(1, (SIZE, SIZE, SIZE))
+        guesses = []
         for _ in ITERATIONS:
             before = tables.detach().clamp(0, 1)
             inward, outward = network.step(things, of_finished, statistics(lookup(before, untouched)), before)
             tables = before + enlarged(inward, SIZE) + lookup(outward, before.flatten(1, 3)).reshape(before.shape)
-            distances.append(self._distance(tables.clamp(-0.2, 1.2), grades, places))
-        return tables, distances
-
-    def _distance(self, tables: Tensor, grades: Tensor, places: Tensor) -> Tensor:
-        """Mean over places, numbers of nodes: [F]."""
-        at_places = (t.flatten(1, 3)[:, places] for t in (tables, grades))
-        return color_difference(*at_places).mean(1)
+            guesses.append(tables)
+        return guesses
 
     def _folder(self, n: int, count: int, clock: Clock) -> tuple[Tensor, Tensor, Tensor]:
         """Folder n: its pictures [count, 3, S, S], perhaps unevenly lit; untouched colours [COLORS, 3]; more photos."""
@@ -251,8 +246,7 @@ class Looks(Recipe):
         photos = torch.cat(self.held_out)
         chosen = photos[torch.from_numpy(draw.integers(len(photos), size=(HELD_FOLDERS, HELD_SIZE)))].float() / 255
         colors = self.colors[torch.from_numpy(draw.integers(len(self.colors), size=(HELD_FOLDERS, COLORS)))]
-        tables, _ = self._guesses(network, through(grades, chosen), colors, grades, torch.zeros(1, dtype=torch.long))
-        return tables.clamp(0, 1), grades
+        return self._guesses(network, through(grades, chosen), colors)[-1].clamp(0, 1), grades
 
     @torch.no_grad()
     def samples(self) -> U8:
@@ -270,6 +264,11 @@ class Looks(Recipe):
         path = folder / "look-learner.safetensors"
         write_whole(path, save_safetensors(weights), force=True)
         return [path]
+
+
+def at_places(tables: Tensor, grades: Tensor, places: Tensor) -> Tensor:
+    """Mean colour difference of tables and grades [F or 1, N, N, N, 3] over places, numbers of nodes: [F]."""
+    return color_difference(*(t.flatten(1, 3)[:, places] for t in (tables, grades))).mean(1)
 
 
 def thumbnails(pictures: Pictures, side: int) -> Tensor:
