@@ -26,6 +26,7 @@ from huafeng.training.recipe import Clock, Machine
 from huafeng.training.recipefile import resolve
 from huafeng.training.recipes import gan
 from huafeng.training.recipes.gan import Gan, GanOptions, spread_over
+from huafeng.training.recipes.painting import square
 from huafeng.training.stylesynthesis import ModulatedConv
 from huafeng.training.synthesis import BatchNorm, LatentGenerator, NetworkKind, NetworkShape
 
@@ -94,6 +95,17 @@ def test_networks_make_and_judge_pictures_of_their_size(kind: NetworkKind, side:
             other = judge(made, 1 - index)  # type: ignore[operator]
             assert not torch.allclose(other, scores)
     assert generator.mean().shape[0] == max(1, classes)
+
+
+@pytest.mark.parametrize(("kind", "side"), KINDS)
+def test_an_untrained_discriminator_sees_differences(kind: NetworkKind, side: int) -> None:
+    """Signals neither vanish nor explode on their way through its layers: it can learn from the first step on."""
+    torch.manual_seed(0)
+    judge = Judge(NetworkShape(kind, side, 6, 16, 0), spectral_norm=False)
+    pictures = torch.rand(64, 3, 1, 1) + 0.2 * torch.randn(64, 3, side, side)  # of all colours, with noise
+    with torch.no_grad():
+        scores = judge(pictures)
+    assert 0.1 < scores.std() < 20
 
 
 def test_the_mean_is_exact_where_w_is_z() -> None:
@@ -188,12 +200,14 @@ def test_any_mix_learns_and_ends_as_a_generator(pictures: Path, tmp_path: Path, 
     assert figures["objective"] == figures["frechet"] > 0
     assert recipe.samples().shape == (8 * 32, 8 * 32, 3)
 
-    (path,) = recipe.export(tmp_path)
+    path, _ = recipe.export(tmp_path)
     generator = Generator(path, threads=1)
     assert (path.name, generator.side, generator.latent_length) == ("tiny.generator", 32, 6)
     assert generator.classes == tuple(mix.get("classes", ()))
     assert generator.header.counts["pictures"] == (12 if generator.classes else 6)
-    assert generator.header.card.scores == pytest.approx({f"{k}-features-v1": figures[k] for k in ("frechet", "kid")})
+    scores = dict(generator.header.card.scores)
+    assert 0 <= scores.pop("near-copies-features-v1") <= 1
+    assert scores == pytest.approx({f"{k}-features-v1": figures[k] for k in ("frechet", "kid")})
     assert generator.generate(2).std() > 0
     network = generatorfile.network_of(generator)
     assert generatorfile.parity(network, generator) <= 1
@@ -244,11 +258,11 @@ def test_faults_of_the_options_are_told(pictures: Path) -> None:
         ({"pictures": []}, "give either pictures"),
         ({"classes": {"a": "face", "b": "cup"}}, "give either pictures"),
         ({"classes": {"a": "face"}, "pictures": []}, "classes has one class"),
-        ({"classes": {"A B": "face", "b": "cup"}, "pictures": []}, "'A B' is not a style name"),
+        ({"classes": {"A B": "face", "b": "cup"}, "pictures": []}, "'A B' is not a name that can be used"),
         ({"network": "dcgan", "mixing": 0.5}, "mixing has no meaning with network: dcgan"),
         ({"adversarial": {"weight": 0}}, "adversarial.weight must be above 0"),
         ({"adversarial": {"weight": 1, "since": 0.1}}, "adversarial.since 0"),
-        ({"name": "My Faces"}, "'My Faces' is not a style name"),
+        ({"name": "My Faces"}, "'My Faces' is not a name that can be used"),
         ({"card": CARD | {"author": "two\nlines"}}, "card: "),
     )
     for changes, told in cases:
@@ -272,14 +286,20 @@ def test_a_runtime_that_differs_is_refused(pictures: Path, tmp_path: Path, monke
     monkeypatch.setattr(generatorfile, "parity", lambda trained, runtime: 3.0)
     with pytest.raises(TrainingError, match="differs from the trained network by 3.0 of 255"):
         recipe.export(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.generator")) == []
 
 
 def test_a_run_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(json.dumps(plain(options(pictures))))
     plan = train.plan(tmp_path / "tiny.yaml", [], None, tmp_path / "run", "cpu")
-    (path,) = train.train(plan, tell=lambda text: None)
+    path, beside = train.train(plan, tell=lambda text: None)
     assert path == tmp_path / "run" / "styles" / "tiny.generator"
+    with Image.open(beside) as image:  # the made picture that is most like a training picture, and that one
+        assert (beside.name, image.size) == ("tiny-nearest.png", (64, 32))
+        right = np.asarray(image)[:, 32:]
+    recipe = made_of(options(pictures))
+    trained = [square(recipe.trained[0].read(i, 64), 32) for i in range(len(recipe.trained[0]))]
+    assert any((right == picture).all() for picture in trained)
     assert Generator(path).generate(1, truncation=0).shape == (1, 32, 32, 3)
     lines = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]

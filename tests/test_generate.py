@@ -13,7 +13,7 @@ import tinygenerator
 from conftest import Run
 from PIL import Image, ImageSequence
 
-from huafeng import Generator
+from huafeng import Generator, generator
 from huafeng.generated import film, grid
 from huafeng.generator import LABEL
 from huafeng.label import MADE_BY_AI
@@ -51,6 +51,27 @@ def test_pictures_and_a_grid_that_say_what_they_are(huafeng: Run, files: Path) -
     forced = huafeng("generate", str(files / "tiny.generator"), "--n", "1", "--seed", "4", "-o", "new/out", "--force")
     assert forced.code == 0, forced.err
     assert Path("new/out/tiny-4-0001.png").read_bytes() != first  # the truncation is another one
+
+
+def test_a_built_in_generator_by_its_name(huafeng: Run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generator, "BUILT_IN", files)
+    ran = huafeng("generate", "Tiny", "--n", "1", "-o", "new")
+    assert ran.code == 0, ran.err
+    with Image.open("new/tiny-1-0001.png") as image:
+        assert (np.asarray(image) == Generator("tiny").generate(1, seed=1, truncation=0.7)[0]).all()
+    gone = huafeng("generate", "tyni")
+    assert (gone.code, gone.out) == (2, "")
+    assert "There is no generator 'tyni': these are built in: pair, tiny;" in gone.err
+
+
+def test_the_card(huafeng: Run, files: Path) -> None:
+    """What it learned from, by whose consent, and that its pictures are marked as made by AI; nothing is written."""
+    ran = huafeng("generate", str(files / "tiny.generator"), "--about")
+    assert ran.code == 0, ran.err
+    told = " ".join(ran.out.split())
+    for words in ("32 x 32 px", LABEL, "nobody is shown", "3 pictures", "CC0-1.0", "made by chance"):
+        assert words in told
+    assert list(Path().iterdir()) == []
 
 
 def test_of_one_style(huafeng: Run, files: Path) -> None:

@@ -126,7 +126,7 @@ def test_damaged_foreign_and_newer_files_are_refused(folder: Path) -> None:
         (lambda h, t: h.update(more=1), "unknown field 'more'"),
         (lambda h, t: h.pop("label"), "lacks the field 'label'"),
         (lambda h, t: h.update(label="two\nlines"), "label is"),
-        (lambda h, t: h.update(name="A B"), "'A B' is not a style name"),
+        (lambda h, t: h.update(name="A B"), "'A B' is not a name that can be used"),
         (lambda h, t: h.update(classes="monet"), "classes is 'monet', which is of the wrong type"),
         (lambda h, t: h.update(classes=["a", "b"]), "does not fit its classes"),
         (lambda h, t: h.update(network={}), "'side' is None"),

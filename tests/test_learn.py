@@ -117,7 +117,7 @@ def test_mistakes(huafeng: Run, works: Path, styles_folder: Path) -> None:
         ((str(works / "cut"), "--kind", "art", "--as", "x"), "cut.jpg is cut off or damaged"),
         ((str(works / "cut"), "--as", "x"), "None of the pictures can be read"),
         ((str(works / "cut" / "cut.jpg"), "--as", "x"), "cut.jpg is cut off or damaged"),
-        ((cup, "--as", "My Style"), "'My Style' is not a style name"),
+        ((cup, "--as", "My Style"), "'My Style' is not a name that can be used"),
         ((cup, "--as", "x", "-o", "x.png"), "x.png is no name for a style file: end it in .style."),
         ((cup, "--as", "dark"), "dark.style exists already: choose another name"),
         ((cup, "--as", "monet"), "'monet' is a built-in style: give yours another name."),

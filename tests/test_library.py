@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from huafeng import library as library_module
 from huafeng.errors import StyleError, StyleNotFound
 from huafeng.library import Library, user_folder
 from huafeng.style import Card, Style
@@ -150,6 +151,22 @@ def test_only_the_styles_read_last_are_kept(tmp_path: Path) -> None:
     entries = list(library.entries())
     assert library.get("style-69") is entries[69].style
     assert library.get("style-00") is not entries[0].style
+
+
+def test_few_large_styles_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        put(tmp_path, name)
+    library = Library([tmp_path])
+    size = sum(tensor.nbytes for tensor in library.get("a").tensors.values())
+    monkeypatch.setattr(library_module, "_CACHE_BYTES", 2 * size)
+    first = library.get("a")
+    library.get("b")
+    assert library.get("a") is first
+    library.get("c")
+    assert library.get("a") is not first
+    monkeypatch.setattr(library_module, "_CACHE_BYTES", size // 2)  # one is always kept
+    alone = library.get("b")
+    assert library.get("b") is alone
 
 
 def test_threads_share_a_library(library: Library) -> None:

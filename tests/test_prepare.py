@@ -20,10 +20,11 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from huafeng.errors import DataError, OutputError
+from huafeng.faces import find_frames
 from huafeng.pixels import resize
 from huafeng.training import shards
 from huafeng.training.pictures import open_pictures
-from huafeng.training.prepare import prepare
+from huafeng.training.prepare import FACE_MIDDLE, FACE_SHARE, face_square, prepare
 
 
 def silent(sentence: str) -> None:
@@ -84,6 +85,8 @@ def test_what_is_in_a_shard(album: Path, tmp_path: Path, coffee: U8) -> None:
         "version": 1,
         "short_side_px": 250,
         "quality": 95,
+        "faces": False,
+        "edges": False,
         "part": 0,
         "last": True,
         "pictures": {"a.jpg": [250, 375], "a-2.jpg": [200, 200], "c.jpg": [376, 250]},
@@ -301,6 +304,64 @@ def test_the_command(huafeng: Run, album: Path) -> None:
     assert Path("x.tar").stat().st_size == small
     assert huafeng("prepare", "../photos", "-o", "x.tar", "--force").code == 0
     assert Path("x.tar").stat().st_size > small
+
+
+def test_faces_alone(huafeng: Run, album: Path, tmp_path: Path, astronaut: U8) -> None:
+    """A square around the largest face, all cut alike; photos without one are told."""
+    pytest.importorskip("cv2", reason="faces need the extra portrait")
+    Image.fromarray(astronaut).save(album / "portrait.png")
+    ran = huafeng("prepare", str(album), "--faces", "--short-side-px", "96", "-o", str(tmp_path / "faces.tar"))
+    assert ran.code == 0
+    assert "no face was found: a.jpg, a.webp, c.png and 1 more" in ran.err
+    found = open_pictures([tmp_path / "faces.tar"], silent)
+    pictures = [found.read(i) for i in range(len(found))]
+    assert {picture.shape for picture in pictures} == {(96, 96, 3)}
+    face = find_frames(resize(face_square(astronaut), 384, 384))[0]
+    assert face.width / 384 == pytest.approx(FACE_SHARE, abs=0.06)
+    assert (face.x + face.width / 2) / 384 == pytest.approx(0.5, abs=0.04)
+    assert (face.y + face.height / 2) / 384 == pytest.approx(FACE_MIDDLE, abs=0.04)
+
+
+def test_a_face_near_the_edge_stays_in_the_photo(astronaut: U8) -> None:
+    pytest.importorskip("cv2", reason="faces need the extra portrait")
+    whole = face_square(astronaut)
+    assert whole is not None
+    face = find_frames(astronaut)[0]
+    cut = astronaut[:, round(face.x) - 4 :]  # the square's left part is gone
+    square = face_square(cut)
+    assert square is not None
+    assert abs(square.shape[0] - whole.shape[0]) <= 0.1 * whole.shape[0]
+    assert square.shape[0] == square.shape[1]
+
+
+def test_edges_beside_their_photos(huafeng: Run, tmp_path: Path) -> None:
+    """A grey field with a black square: black lines of its four sides on white, to the left of the photo; plain is plain."""
+    pytest.importorskip("cv2", reason="edges need the extra portrait")
+    (tmp_path / "a").mkdir()
+    picture = np.full((80, 100, 3), 200, np.uint8)
+    picture[20:60, 30:70] = 20
+    Image.fromarray(picture).save(tmp_path / "a" / "square.png")
+    Image.fromarray(np.full((80, 100, 3), 128, np.uint8)).save(tmp_path / "a" / "plain.png")
+    assert huafeng("prepare", str(tmp_path / "a"), "--edges", "--quality", "100", "-o", str(tmp_path / "x.tar")).code == 0
+    found = open_pictures([tmp_path / "x.tar"], silent)
+    plain, pair = (found.read(i) for i in range(2))
+    assert pair.shape == (80, 200, 3)
+    assert plain[:, :100].min() >= 250
+    assert np.abs(pair[:, 100:].astype(int) - picture).max() <= 8
+    dark = pair[:, :100, 0] < 128
+    for line in (dark[18:22, 40:60], dark[58:62, 40:60]):
+        assert line.any(0).all()
+    for line in (dark[30:50, 28:32], dark[30:50, 68:72]):
+        assert line.any(1).all()
+    assert not dark[25:55, 35:65].any()
+    assert dark.sum() <= 4 * 42
+
+
+def test_no_faces_at_all(huafeng: Run, album: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="faces need the extra portrait")
+    (album / "a.webp").unlink()
+    refused(huafeng("prepare", str(album), "--faces", "-o", str(tmp_path / "x.tar")), "No face was found", "leave --faces away")
+    assert not (tmp_path / "x.tar").exists()
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,9 @@ def test_names(name: Any) -> None:
     + [unicodedata.normalize("NFD", "étude")],
 )
 def test_names_that_are_none(name: Any) -> None:
-    with pytest.raises(StyleError, match="is not a style name: it takes 1 to 64 lowercase letters"):
+    with pytest.raises(StyleError, match="is not a name that can be used: it takes 1 to 64 lowercase letters"):
         check_name(name)
-    with pytest.raises(StyleError, match="is not a style name"):
+    with pytest.raises(StyleError, match="is not a name that can be used"):
         look(name=name)
 
 
@@ -366,8 +366,8 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (packed(kind="filter"), "kind is 'filter', it must be one of look, art, translator, enlarger"),
         (packed(kind=["look"]), "kind is"),
         (packed(kind="art"), "must hold a 'code', perhaps a 'delta'"),
-        (packed(name="My Look"), "is not a style name"),
-        (packed(name=None), "is not a style name"),
+        (packed(name="My Look"), "is not a name that can be used"),
+        (packed(name=None), "is not a name that can be used"),
         (packed(card=None), "card is None, it must be an object"),
         (packed(card={}), "lacks the field 'title_en'"),
         (packed(card=vars(CARD) | {"author": 1}), "author is 1"),

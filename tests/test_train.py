@@ -232,7 +232,7 @@ def test_fields_tell_every_option(huafeng: Run, recipes: Path) -> None:
         (["features=nothing.pth"], "nothing.pth"),
         (["features=works/coffee.jpg"], "coffee.jpg"),
         (["init=nowhere"], "init: nowhere is neither a run folder nor a checkpoint"),
-        (["name=Big Cup"], "'Big Cup' is not a style name"),
+        (["name=Big Cup"], "'Big Cup' is not a name that can be used"),
         (["crop_px=60"], "crop_px must be a multiple of 8"),
     ],
 )

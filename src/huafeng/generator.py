@@ -30,6 +30,7 @@ from huafeng.style import Card, check_name, read_card
 
 FORMAT_VERSION = 1
 SUFFIX = ".generator"
+BUILT_IN = Path(__file__).parent / "generators"
 MAX_FILE_BYTES = 256 * 2**20
 MAX_NUMBER = 2**22  # of anything that a header counts in tensors
 MOST = 10_000  # pictures at a time
@@ -101,7 +102,7 @@ class Header:
 
 
 class Generator:
-    """A generator file, opened. One object serves several threads.
+    """A generator, by the path of its file or, of those that are built in, its name. One object serves several threads.
 
     Attributes: header; name; classes (names, perhaps none); side, of its pictures in px; latent_length; weights by name.
 
@@ -110,7 +111,7 @@ class Generator:
     """
 
     def __init__(self, path: str | Path, *, threads: int = 0) -> None:
-        path = Path(path)
+        path = generator_path(path)
         data = FORMAT.read(path)
         try:
             self._open(data)
@@ -247,6 +248,22 @@ class Generator:
             return session.run(inputs)[output]
         except (EngineError, KeyError) as error:
             raise GeneratorError(f"The generator file is damaged, its graph cannot be run ({error}).") from error
+
+
+def generator_path(name_or_path: str | Path) -> Path:
+    """The file of a built-in generator by its name; what has a separator in it, the suffix or is there is a path, given back.
+
+    Raises:
+        GeneratorError: there is no generator of that name; those that there are, are told.
+    """
+    text, path = str(name_or_path), Path(name_or_path)
+    if "/" in text or "\\" in text or path.suffix.lower() == SUFFIX or path.exists():
+        return path
+    names = sorted(found.stem for found in BUILT_IN.glob(f"*{SUFFIX}"))
+    if text.lower() in names:
+        return BUILT_IN / f"{text.lower()}{SUFFIX}"
+    known = f"these are built in: {', '.join(names)}; or " if names else ""
+    raise GeneratorError(f"There is no generator {text!r}: {known}give a {SUFFIX} file, or a run of huafeng train.")
 
 
 def walk(length: int, seconds: float, seed: int, frames: int) -> F32:

@@ -26,6 +26,7 @@ BASE_PATTERN = "base*.safetensors"
 FILE_SUFFIXES = (SUFFIX, ENLARGE_SUFFIX, CUBE, *READ)
 RUN_OPTIONS = "options.json"  # what a training run's folder holds from its beginning on
 _CACHE_STYLES = 64
+_CACHE_BYTES = 256 * 2**20  # of their tensors: a translator may have 96 MB
 
 
 def user_folder() -> Path:
@@ -212,9 +213,13 @@ class Library:
         with self._lock:
             self._styles.pop(place, None)
             self._styles[place] = (stamp, style)
-            if len(self._styles) > _CACHE_STYLES:
+            while len(self._styles) > _CACHE_STYLES or (len(self._styles) > 1 and self._held() > _CACHE_BYTES):
                 del self._styles[next(iter(self._styles))]  # the one that was read the longest ago
         return style
+
+    def _held(self) -> int:
+        """Bytes of all tensors that are kept."""
+        return sum(tensor.nbytes for _, style in self._styles.values() for tensor in style.tensors.values())
 
     def _read(self, path: Path) -> Style:
         suffix = path.suffix.lower()

@@ -79,7 +79,7 @@ def check_name(name: object) -> None:
         or name != unicodedata.normalize("NFKC", name).lower()
     ):
         raise StyleError(
-            f"{shown(name)} is not a style name: it takes 1 to 64 lowercase letters, digits and hyphens, "
+            f"{shown(name)} is not a name that can be used: it takes 1 to 64 lowercase letters, digits and hyphens, "
             "and a hyphen is not the first."
         )
 
@@ -142,19 +142,19 @@ class Card:
         for name in texts:
             _check_text(name, getattr(self, name))
         if not _is_day(self.date):
-            raise StyleError(f"The style's date is {shown(self.date)}, it must be a day such as 2024-12-31.")
+            raise StyleError(f"The card's date is {shown(self.date)}, it must be a day such as 2024-12-31.")
         strength = self.safe_strength
         if not _is_range(strength):
-            raise StyleError(f"The style's safe_strength is {shown(strength)}, it must be two numbers in 0..1, rising.")
+            raise StyleError(f"The card's safe_strength is {shown(strength)}, it must be two numbers in 0..1, rising.")
         if not isinstance(self.scores, Mapping) or len(self.scores) > MAX_SCORES:
-            raise StyleError(f"The style's scores must be an object of at most {MAX_SCORES} numbers.")
+            raise StyleError(f"The card's scores must be an object of at most {MAX_SCORES} numbers.")
         for name, value in self.scores.items():
             _check_text("score name", name)
             if not _is_finite(value):
-                raise StyleError(f"The style's score {shown(name)} is {shown(value)}, it must be a finite number.")
+                raise StyleError(f"The card's score {shown(name)} is {shown(value)}, it must be a finite number.")
         sha = self.base_sha256
         if sha is not None and not (isinstance(sha, str) and _SHA256.fullmatch(sha)):
-            raise StyleError(f"The style's base_sha256 is {shown(sha)}, it must be 64 lowercase hex digits.")
+            raise StyleError(f"The card's base_sha256 is {shown(sha)}, it must be 64 lowercase hex digits.")
         object.__setattr__(self, "safe_strength", (float(strength[0]), float(strength[1])))
         object.__setattr__(self, "scores", {name: float(value) for name, value in self.scores.items()})
 
@@ -395,7 +395,7 @@ def _smallest(name: str, value: Array) -> Array:
 
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or len(value) > MAX_TEXT_CHARS or _CONTROL.search(value):
-        raise StyleError(f"The style's {name} is {shown(value)}, it must be one line of at most 2000 characters.")
+        raise StyleError(f"The card's {name} is {shown(value)}, it must be one line of at most 2000 characters.")
 
 
 def _is_day(text: str) -> bool:

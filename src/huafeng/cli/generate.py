@@ -17,7 +17,10 @@ MOST_IN_GRID = 400  # pictures
 
 def generate(
     source: Annotated[
-        Path, typer.Argument(metavar="RUN|FILE", help="A .generator file, or the run folder of huafeng train that has one.")
+        str,
+        typer.Argument(
+            metavar="NAME|FILE|RUN", help="A built-in generator, a .generator file, or a run of huafeng train that has one."
+        ),
     ],
     n: Annotated[
         int | None, typer.Option("--n", metavar="N", help=f"How many pictures (default {PICTURES}).", show_default=False)
@@ -50,14 +53,18 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    about: Annotated[
+        bool, typer.Option("--about", help="Only show the generator's card: what it learned from, figures.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Make new pictures out of noise: PNGs, and a grid of them.
 
     \b
-    huafeng generate faces.generator --n 64 --seed 1 --truncation 0.7 -o faces
+    huafeng generate faces --n 64 --seed 1 --truncation 0.7 -o new
     huafeng generate runs/gan --walk 10 -o walk.mp4
     huafeng generate faces.generator --like me.jpg
+    huafeng generate faces --about
     """
     from huafeng.errors import GeneratorError
     from huafeng.generator import Generator
@@ -66,7 +73,11 @@ def generate(
         raise GeneratorError("--walk makes a film and --like a picture: ask for one at a time.")
     if n is not None and (walk is not None or like is not None):
         raise GeneratorError("--n does not go with --walk or --like, which make one file: leave it away.")
-    generator = Generator(_file_of(source))
+    path = _file_of(source)
+    generator = Generator(path)
+    if about:
+        _show_card(generator, path)
+        return
     if style is not None:
         generator.class_number(style)
     if walk is not None:
@@ -79,12 +90,45 @@ def generate(
         typer.echo(path)
 
 
-def _file_of(source: Path) -> Path:
+def _show_card(generator: Generator, path: Path) -> None:
+    from rich.table import Table
+
+    from huafeng.cli.report import console
+
+    card, header = generator.header.card, generator.header
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "Name": generator.name,
+        "Title": f"{card.title_en}  {card.title_zh}".strip(),
+        "Makes": f"pictures of {generator.side} x {generator.side} px, each marked: {header.label}",
+        "Styles": ", ".join(generator.classes),
+        "About": card.description,
+        "Author": card.author,
+        "Licence": card.licence,
+        "Trained on": card.trained_on,
+        "Provenance": card.provenance,
+        "Consent": card.consent,
+        "Date": card.date,
+        "Counts": ", ".join(f"{number:,} {what}" for what, number in header.counts.items()),
+        "Figures": "\n".join(f"{name}: {value:.4g}" for name, value in card.scores.items()),
+        "Measured on": card.measured_on,
+        "File": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
+    }
+    for label, text in rows.items():
+        if text:
+            table.add_row(label, text)
+    console().print(table)
+
+
+def _file_of(name: str) -> Path:
     """The generator file that is meant: the newest of a run."""
     from huafeng.errors import GeneratorError
-    from huafeng.generator import SUFFIX
+    from huafeng.generator import SUFFIX, generator_path
     from huafeng.training.run import OPTIONS, is_training
 
+    source = generator_path(name)
     if not source.is_dir():
         return source
     found = sorted((source / "styles").glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)

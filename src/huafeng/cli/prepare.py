@@ -25,12 +25,19 @@ def prepare(
     ] = 512,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEGs.")] = 95,
     shard_mb: Annotated[int, typer.Option(min=1, metavar="MB", help="Size of one file at most.")] = 256,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Keep only the square around each photo's largest face, all cut alike.")
+    ] = False,
+    edges: Annotated[
+        bool, typer.Option("--edges", help="Put each picture's edges to its left: pairs for the recipe pix2pix.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Make pictures ready for training: upright, sRGB, small, in one file, which is read faster than a folder.
 
     \b
     huafeng prepare holidays -o holidays.tar
+    huafeng prepare portraits --faces --short-side-px 128 -o faces.tar
     """
     from huafeng.cli.progress import progress_bar
     from huafeng.training.pictures import listing
@@ -38,7 +45,15 @@ def prepare(
 
     with progress_bar("Preparing") as progress:
         made = make(
-            folder, out, short_side_px=short_side_px, quality=quality, shard_mb=shard_mb, force=force, progress=progress
+            folder,
+            out,
+            short_side_px=short_side_px,
+            quality=quality,
+            shard_mb=shard_mb,
+            faces=faces,
+            edges=edges,
+            force=force,
+            progress=progress,
         )
     for file in made.files:
         typer.echo(file)
@@ -46,6 +61,8 @@ def prepare(
     typer.echo(f"{made.pictures:,} pictures, {size / 1e6:,.1f} MB.", err=True)
     if made.duplicates:
         typer.echo(f"Left out as exact duplicates: {listing(made.duplicates)}.", err=True)
+    if made.faceless:
+        typer.echo(f"Left out, as no face was found: {listing(made.faceless)}.", err=True)
     if made.unreadable:
         names = listing(list(made.unreadable))
         typer.echo(f"Left out, as they cannot be read: {names}; huafeng doctor says why.", err=True)

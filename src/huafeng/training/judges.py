@@ -2,7 +2,8 @@
 
 A class enters as a projection (Miyato & Koyama, "cGANs with Projection Discriminator", ICLR 2018, eq. 3): the inner product of
 its embedding and the features. None has batch norm, which DCGAN's has: there one picture changes another one's score, and
-a gradient penalty has no meaning (Gulrajani et al., 2017, section 4). Spectral norm is an option for all.
+a gradient penalty has no meaning (Gulrajani et al., 2017, section 4). Spectral norm is an option for all. Weights begin at a
+variance of 2 / inputs (He et al., ICCV 2015); the style-based one's are equalised, as its generator's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TypeVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from huafeng.training.stylesynthesis import Conv, Dense, leaky
 from huafeng.training.synthesis import NetworkShape
 
 M = TypeVar("M", bound=nn.Module)
@@ -29,13 +31,20 @@ class Judge(nn.Module):
         super().__init__()
 
         def sn(layer: M) -> M:
-            return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer  # type: ignore[return-value]
+            if not spectral_norm:
+                return layer
+            if isinstance(layer, Conv | Dense):
+                layer.gain = 1.0  # the norm does the scaling
+            return nn.utils.parametrizations.spectral_norm(layer)  # type: ignore[return-value]
 
         kind = {"plain": PlainBody, "dcgan": ConvBody, "residual": ResidualBody, "style": StyleBody}[shape.network]
         self.body = kind(shape, sn)
         features = int(self.body.features)  # type: ignore[arg-type]
-        self.head = sn(nn.Linear(features, 1))
+        self.head = sn(Dense(features, 1))
         self.project = sn(nn.Embedding(shape.classes, features)) if shape.classes else None
+        for layer in self.body.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, SLOPE)
 
     def forward(self, picture: Tensor, *index: Tensor) -> Tensor:
         """See the class."""
@@ -121,19 +130,19 @@ class StyleBody(nn.Module):
     def __init__(self, shape: NetworkShape, sn: Normed) -> None:
         super().__init__()
         sides = [shape.channels(shape.side >> i, 8) for i in range((shape.side // 4).bit_length())]  # S, S/2 .. 4 px
-        self.color = sn(nn.Conv2d(3, sides[0], 1))
+        self.color = sn(Conv(3, sides[0], 1))
         self.blocks = nn.ModuleList(LeakyDown(a, b, sn) for a, b in pairwise(sides))
-        self.last = sn(nn.Conv2d(sides[-1], sides[-1], 3, padding=1))
-        self.dense = sn(nn.Linear(sides[-1] * 16, sides[-1]))
+        self.last = sn(Conv(sides[-1], sides[-1], 3))
+        self.dense = sn(Dense(sides[-1] * 16, sides[-1]))
         self.features = sides[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, S, S] in -1..1 -> features [B, F]."""
-        x = F.leaky_relu(self.color(x), SLOPE)  # [B, C, S, S]
+        x = leaky(self.color(x))  # [B, C, S, S]
         for block in self.blocks:
             x = block(x)  # [B, 8 C, 4, 4] in the end
-        x = F.leaky_relu(self.last(x), SLOPE)
-        return F.leaky_relu(self.dense(x.flatten(1)), SLOPE)
+        x = leaky(self.last(x))
+        return leaky(self.dense(x.flatten(1)))
 
 
 class LeakyDown(nn.Module):
@@ -141,12 +150,12 @@ class LeakyDown(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, sn: Normed) -> None:
         super().__init__()
-        self.conv1 = sn(nn.Conv2d(inputs, inputs, 3, padding=1))
-        self.conv2 = sn(nn.Conv2d(inputs, outputs, 3, padding=1))
-        self.skip = sn(nn.Conv2d(inputs, outputs, 1, bias=False))
+        self.conv1 = sn(Conv(inputs, inputs, 3))
+        self.conv2 = sn(Conv(inputs, outputs, 3))
+        self.skip = sn(Conv(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        y = F.leaky_relu(self.conv1(x), SLOPE)
-        y = F.leaky_relu(self.conv2(F.avg_pool2d(y, 2)), SLOPE)
+        y = leaky(self.conv1(x))
+        y = leaky(self.conv2(F.avg_pool2d(y, 2)))
         return (y + self.skip(F.avg_pool2d(x, 2))) / math.sqrt(2)

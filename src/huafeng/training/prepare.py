@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from huafeng.errors import DataError, OutputError, PhotoError
+from huafeng.faces import find_frames
+from huafeng.pixels import U8
 from huafeng.training.ahead import in_order
-from huafeng.training.pictures import Entry, list_entries, read_upright
+from huafeng.training.edges import edge_map
+from huafeng.training.pictures import Entry, list_entries, read_upright, shrunk
 from huafeng.training.shards import ShardWriter
+
+FACE_SHARE = 0.55  # of a face crop's side, for the frame from brow to chin: hair and the neck's beginning are in it
+FACE_MIDDLE = 0.53  # of its height, where that frame's middle lies: hair takes more than a chin
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Prepared:
     """Names of files that equal an earlier one, byte for byte."""
     unreadable: dict[str, str]
     """Names of files that cannot be read, and why."""
+    faceless: list[str]
+    """Names of photos left out as no face was found in them, where faces were asked for."""
 
 
 class _Made(NamedTuple):
@@ -39,6 +48,7 @@ class _Made(NamedTuple):
     width: int
     height: int
     problem: str = ""
+    faceless: bool = False
 
 
 def prepare(
@@ -48,6 +58,8 @@ def prepare(
     short_side_px: int = 512,
     quality: int = 95,
     shard_mb: int = 256,
+    faces: bool = False,
+    edges: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prepared:
@@ -59,11 +71,13 @@ def prepare(
     Args:
         out: X.tar; where more than `shard_mb` (millions of bytes) are needed, X-000.tar, X-001.tar, ...
         quality: of the JPEGs, 1..100.
+        faces: keep of each photo only the square around its largest face, all cut alike (see `face_square`).
+        edges: put each picture's edges to its left: pairs for the recipe pix2pix.
         force: replace an older set of this name.
         progress: is told (done, total).
 
     Raises:
-        DataError: no pictures are there, or none can be read.
+        DataError: no pictures are there, or none can be used; or `faces` or `edges` without OpenCV.
         OutputError: `out` is no .tar, lies in `source`, exists (without `force`), or cannot be written.
     """
     if out.suffix.lower() != ".tar":
@@ -75,7 +89,14 @@ def prepare(
     def make(entry: Entry) -> _Made:
         try:
             data = entry.read()
-            pixels = read_upright(data, entry.name, short_side_px)
+            pixels = read_upright(data, entry.name, None if faces else short_side_px)
+            if faces:
+                square = face_square(pixels)
+                if square is None:
+                    return _Made(entry, b"", b"", 0, 0, faceless=True)
+                pixels = shrunk(square, short_side_px)
+            if edges:
+                pixels = np.concatenate([edge_map(pixels), pixels], 1)
             jpeg = io.BytesIO()
             Image.fromarray(pixels).save(jpeg, "JPEG", quality=quality, subsampling="4:4:4")
         except PhotoError as error:
@@ -86,7 +107,8 @@ def prepare(
     names: set[str] = set()
     duplicates: list[str] = []
     unreadable: dict[str, str] = {}
-    about = {"short_side_px": short_side_px, "quality": quality}
+    faceless: list[str] = []
+    about = {"short_side_px": short_side_px, "quality": quality, "faces": faces, "edges": edges}
     with (
         ShardWriter(out, about, shard_mb * 10**6, force) as writer,
         contextlib.closing(in_order(make, entries)) as results,
@@ -94,6 +116,8 @@ def prepare(
         for done, made in enumerate(results, 1):
             if made.problem:
                 unreadable[made.entry.name] = made.problem
+            elif made.faceless:
+                faceless.append(made.entry.name)
             elif made.digest in seen:
                 duplicates.append(made.entry.name)
             else:
@@ -103,9 +127,31 @@ def prepare(
                 writer.add(name, made.jpeg, made.width, made.height)
             progress(done, len(entries))
         if not names:
+            if faceless:
+                raise DataError(f"No face was found in any of the {len(faceless):,} pictures in {source}: leave --faces away.")
             raise DataError(f"None of the {len(entries):,} pictures in {source} can be read; huafeng doctor says why.")
         files = writer.finish()
-    return Prepared(files, len(names), duplicates, unreadable)
+    return Prepared(files, len(names), duplicates, unreadable, faceless)
+
+
+def face_square(pixels: U8) -> U8 | None:
+    """The square of a photo [H, W, 3] around its largest frontal face; None where there is none.
+
+    The face's frame takes FACE_SHARE of the side, its middle lies at half the width and FACE_MIDDLE of the height. Near an
+    edge the square is moved into the photo, and where the photo is too small for it, it is as large as the photo allows.
+
+    Raises:
+        DataError: OpenCV is not installed.
+    """
+    frames = find_frames(pixels)
+    if not frames:
+        return None
+    face, (height, width) = frames[0], pixels.shape[:2]
+    side = min(round(face.width / FACE_SHARE), height, width)
+    left = round(face.x + face.width / 2 - side / 2)
+    top = round(face.y + face.height / 2 - FACE_MIDDLE * side)
+    left, top = min(max(left, 0), width - side), min(max(top, 0), height - side)
+    return pixels[top : top + side, left : left + side]
 
 
 def _free_name(name: str, taken: set[str]) -> str:

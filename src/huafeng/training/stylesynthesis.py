@@ -35,6 +35,20 @@ class Dense(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias * self.rate)
 
 
+class Conv(nn.Module):
+    """A convolution with equalised learning rate that keeps the size."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.gain = 1 / math.sqrt(inputs * size * size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, I, H, W] -> [B, O, H, W]."""
+        return F.conv2d(x, self.weight * self.gain, self.bias, padding=self.weight.shape[-1] // 2)
+
+
 class StyleMapping(nn.Module):
     """Z [B, L] (and the class) -> w [B, L]: dense layers behind a normalised input."""
 
@@ -50,7 +64,7 @@ class StyleMapping(nn.Module):
         if self.embedding is not None:
             x = torch.cat([x, of_unit_power(self.embedding(index))], 1)
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE) * math.sqrt(2)
+            x = leaky(layer(x))
         return x.float()
 
 
@@ -91,7 +105,7 @@ class StyleLayer(nn.Module):
         """[B, I, H, W], w [B, W], noise [B or 1, H W] -> [B, O, H, W]."""
         y = self.conv(x, w)
         y = y + (self.strength * noise).to(y.dtype).unflatten(1, (1, *y.shape[2:])) + self.bias.to(y.dtype)[:, None, None]
-        return F.leaky_relu(y, SLOPE) * math.sqrt(2)
+        return leaky(y)
 
 
 class StyleSynthesis(nn.Module):
@@ -132,6 +146,11 @@ class StyleSynthesis(nn.Module):
         """What grid i adds to the picture, [B, 3, H, W]."""
         added: Tensor = self.colors[i](x, w)
         return added + self.color_biases[i].to(added.dtype)[:, None, None]
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU that keeps the variance of normal numbers, nearly."""
+    return F.leaky_relu(x, SLOPE) * math.sqrt(2)
 
 
 def of_unit_power(x: Tensor) -> Tensor:

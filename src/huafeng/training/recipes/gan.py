@@ -8,6 +8,7 @@ both are told the class. docs/recipes/gan.md has the formulas.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +19,20 @@ import torch
 from torch import Tensor
 
 from huafeng.errors import DataError, StyleError
+from huafeng.files import write_whole
+from huafeng.generated import png
+from huafeng.generator import LABEL
 from huafeng.pixels import U8
 from huafeng.style import Card, check_name
 from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.data import Augment, Crops, to_batch
-from huafeng.training.distances import frechet, kid
+from huafeng.training.distances import NearCopies, frechet, kid, near_copies
 from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.generatorfile import export_generator
 from huafeng.training.judges import Judge
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.options import Between
-from huafeng.training.pictures import open_pictures
+from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.randomness import torch_numbers
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.recipes.painting import CardOptions, square
@@ -41,6 +45,7 @@ GRID = 8  # samples a side
 MOST_HELD = 1000  # pictures on which the figures are measured
 LEAST_MADE = 500  # pictures made for them
 LEAST_HELD = 2
+MOST_COMPARED = 4000  # training pictures among which the nearest ones are sought
 AT_ONCE = 32  # pictures that are made or looked at, at a time
 DIVERSE = 16  # of each kind, for the collapse watch
 
@@ -136,7 +141,7 @@ class Gan(Recipe):
     def __init__(self, options: GanOptions, machine: Machine) -> None:
         self.options, self.machine, self.data = options, machine, {}
         self.streams: list[Crops] = []
-        self.pictures = 0
+        self.trained: list[Pictures] = []
         held: list[U8] = []
         self.held_classes: list[int] = []
         sources = {name: [folder] for name, folder in options.classes.items()} or {"pictures": list(options.pictures)}
@@ -151,7 +156,7 @@ class Gan(Recipe):
             chosen = range(min(len(held_out), MOST_HELD // len(sources)))
             held += [square(held_out.read(i, 2 * options.crop_px), options.crop_px) for i in chosen]
             self.held_classes += [number] * len(chosen)
-            self.pictures += len(training)
+            self.trained.append(training)
         self.features: FeatureNetwork = machine.place(load_features(options.features))
         self.held_features = self.pooled(to_batch(held), self.features.layers[-1])
         self.held_some = to_batch([held[i] for i in spread_over(len(held), DIVERSE)])
@@ -282,16 +287,41 @@ class Gan(Recipe):
         return np.concatenate([np.concatenate(list(row), 1) for row in np.split(levels, GRID)])
 
     def export(self, folder: Path) -> list[Path]:
-        """NAME.generator."""
+        """NAME.generator, and NAME-nearest.png: the made picture that is most like a training picture, beside that one."""
         o, found = self.options, self.figures()
         count = max(LEAST_MADE, len(self.held_features))
-        told = {
-            "scores": {f"{name}-{self.features.name}": found[name] for name in ("frechet", "kid")},
-            "measured_on": f"{count} made and {len(self.held_features)} held-out pictures of {o.crop_px} px",
-        }
-        path = folder / f"{o.name}.generator"
-        export_generator(self.average.module, o.name, list(o.classes), vars(o.card) | told, self.pictures, path)
-        return [path]
+        scores = {name: found[name] for name in ("frechet", "kid")}
+        measured_on = f"{count} made and {len(self.held_features)} held-out pictures of {o.crop_px} px"
+        path, beside = folder / f"{o.name}.generator", folder / f"{o.name}-nearest.png"
+        written = [path]
+        with contextlib.suppress(DataError):  # all training pictures are the same one
+            copies, pair = self.nearest(count)
+            scores["near-copies"] = copies.share
+            measured_on += (
+                "; near copies: share of the made ones that are nearer to a training picture than all but 1 % of those are to "
+                "each other"
+            )
+            write_whole(beside, png(pair, LABEL), force=True)
+            written.append(beside)
+        told = {"scores": {f"{k}-{self.features.name}": v for k, v in scores.items()}, "measured_on": measured_on}
+        export_generator(self.average.module, o.name, list(o.classes), vars(o.card) | told, sum(map(len, self.trained)), path)
+        return written
+
+    def nearest(self, count: int) -> tuple[NearCopies, U8]:
+        """How near `count` made pictures come to those trained on; and the nearest pair [S, 2 S, 3], the made one to the left.
+
+        Of the training pictures, at most MOST_COMPARED, evenly.
+        """
+        side, layer = self.options.crop_px, self.features.layers[-1]
+        real = [
+            square(pictures.read(i, 2 * side), side)
+            for pictures in self.trained
+            for i in spread_over(len(pictures), min(len(pictures), MOST_COMPARED // len(self.trained)))
+        ]
+        made = self.shown(self.average.module, "nearest", self.held_index(count), count)
+        copies = near_copies(*(self.pooled(p, layer).double().cpu().numpy() for p in (made, to_batch(real))))
+        levels = (made[copies.made].float() * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        return copies, np.concatenate([levels, real[copies.real]], 1)
 
     def waited_s(self) -> float:
         """For pictures."""
