@@ -2,10 +2,13 @@
 
     python benchmarks/gans.py enlarge FILE.enlarge PHOTOS [--limit N] [--sheet X.png]
     python benchmarks/gans.py pairs FILE.style PAIRS [--limit N] [--sheet X.png]
+    python benchmarks/gans.py noise FILE.generator PICTURES [--limit N]
 
 enlarge: photos shrunk by the file's scale (Pillow, bicubic), then enlarged by Pillow's bicubic and by the file: PSNR and SSIM
 to the photo, and KID between crops of results and of photos. pairs: pictures A|B (folder or .tar): SSIM of A to B, and of
-what the file makes of A to B. Translators from photos to works are measured by `huafeng evaluate`. Features: features-v1.
+what the file makes of A to B. noise: Frechet distance and KID between 1,000 new pictures and all of PICTURES, from which the
+generator should not have learned. Features: features-v1, of the last layer, means over space. Translators from photos to
+works are measured by `huafeng evaluate`.
 """
 
 from __future__ import annotations
@@ -20,30 +23,33 @@ from PIL import Image
 from huafeng.edit import Edit, StyleWeight
 from huafeng.evaluation.networks import load_network, look
 from huafeng.evaluation.pairs import psnr, ssim
+from huafeng.generator import Generator
 from huafeng.library import Library
 from huafeng.photo import Photo
 from huafeng.pixels import U8
 from huafeng.stylizer import Stylizer
-from huafeng.training.distances import F64, kid
+from huafeng.training.distances import F64, frechet, kid
 from huafeng.training.pairs import open_pairs
 from huafeng.training.pictures import open_pictures
+from huafeng.training.recipes.painting import square
 from huafeng.training.recipes.srgan import shrunk
 
 HOLD_OUT_EVERY = 20
+MADE = 1000
 CROP_PX = 128  # for KID: each picture in crops side by side
 SHOWN, SHOWN_PX = 5, 256
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["enlarge", "pairs"])
+    parser.add_argument("what", choices=["enlarge", "pairs", "noise"])
     parser.add_argument("file", type=Path)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--sheet", type=Path, help="rows of pictures: before, result, truth")
     args = parser.parse_args()
-    rows = enlarged(args) if args.what == "enlarge" else paired(args)
-    if args.sheet:
+    rows = {"enlarge": enlarged, "pairs": paired, "noise": made}[args.what](args)
+    if args.sheet and rows:
         sheet = [np.concatenate([middle(picture) for picture in rows[i]], 1) for i in evenly(len(rows), SHOWN)]
         Image.fromarray(np.concatenate(sheet)).save(args.sheet)
 
@@ -81,6 +87,18 @@ def paired(args: argparse.Namespace) -> list[tuple[U8, U8, U8]]:
     for name, k in (("A", 0), (args.file.name, 1)):
         print(f"{name}: SSIM to B {np.mean([ssim(row[2], row[k]) for row in rows]):.3f}, {len(rows)} pairs")
     return rows
+
+
+def made(args: argparse.Namespace) -> list[tuple[U8, U8, U8]]:
+    """Prints the figures; gives nothing."""
+    generator, network = Generator(args.file), load_network("features-v1")
+    found = open_pictures([args.pictures], print)
+    side = generator.side
+    real = [square(found.read(i, 2 * side), side) for i in evenly(len(found), args.limit)]
+    new = generator.generate(MADE, seed=0)
+    a, b = (look(network, pictures).pooled.astype(np.float64) for pictures in (list(new), real))
+    print(f"{args.file.name}: Frechet {frechet(a, b):.3f}, KID {kid(a, b):.4f}, {MADE:,} made against {len(real):,} pictures")
+    return []
 
 
 def evenly(count: int, most: int | None) -> list[int]:

@@ -77,6 +77,15 @@ def test_the_hole_is_cut_where_the_discriminator_sees_it() -> None:
     assert moved.eq(0).sum() == 16 + 8
 
 
+@given(seeds, policies)
+def test_pictures_that_are_seen_as_one_are_changed_alike(seed: int, policy: set[str]) -> None:
+    photos, results = noise(2, 4, 3, 8, 6)
+    rows = drawn(policy, 4, seed)
+    both = diff_augment(torch.cat([photos, results], 1), rows)
+    apart = [diff_augment(pictures, rows) for pictures in (photos, results)]
+    assert torch.allclose(both, torch.cat(apart, 1), atol=1e-6)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds, count=st.integers(1, 5))
 def test_no_policy_is_the_identity(seed: int, count: int) -> None:

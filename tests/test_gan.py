@@ -179,8 +179,8 @@ MIXES: tuple[dict[str, Any], ...] = (
     {"network": "residual", "classes": {"face": "face", "cup": "cup"}, "pictures": [], "adversarial": {"loss": "hinge"}},
     {"network": "style", "mixing": 0.9, "adversarial": {"loss": "non-saturating", "penalty": "r1", "penalty_every": 2,
      "augment": ["color", "translation", "cutout"], "noise": 0.1}, "precision": "bf16"},
-    {"network": "style", "classes": {"face": "face", "cup": "cup"}, "pictures": [], "adversarial": {"loss": "least-squares",
-     "every": 2}},
+    {"network": "style", "layer_noise": False, "classes": {"face": "face", "cup": "cup"}, "pictures": [],
+     "adversarial": {"loss": "least-squares", "every": 2}},
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from huafeng.training.enlarging import Enlarger, bicubic, icnr
 from huafeng.training.imagepool import ImagePool
 from huafeng.training.learner import Learner, LearnerOptions
 from huafeng.training.losses import dissimilarity
+from huafeng.training.network import instance_norm
 from huafeng.training.patchgan import PatchGan, PatchGanOptions
 from huafeng.training.recipe import Clock
 from huafeng.training.recipes.cut import Cut
@@ -317,6 +318,19 @@ def test_icnr_begins_as_the_nearest_pixel() -> None:
     small = torch.nn.functional.conv2d(torch.rand(1, 3, 5, 5), weight, padding=1)
     large = torch.nn.functional.pixel_shuffle(small, 2)
     assert torch.equal(large, small[:, ::4].repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_instance_norm_is_torchs_and_keeps_the_layout(count: int) -> None:
+    x = torch.rand(count, 4, 6, 5).contiguous(memory_format=torch.channels_last)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    made, wanted = instance_norm(ours, 1e-3), torch.nn.functional.instance_norm(theirs, eps=1e-3)
+    assert torch.allclose(made, wanted, atol=1e-6)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    weights = torch.linspace(-1, 1, made.numel()).view(made.shape)
+    (made * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_an_untrained_enlarger_enlarges_bicubically() -> None:

@@ -144,7 +144,14 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> Run:
 def _options(path: Path, values: dict[str, Any]) -> PaintingOptions:
     known = [name for name, kind in RECIPES.items() if issubclass(kind.options, PaintingOptions)]
     if values["recipe"] not in known:
-        raise DataError(f"{path} is a run of the recipe {values['recipe']!r}; known here are runs of {' and '.join(known)}.")
+        instead = (
+            "evaluate pictures that huafeng generate makes of it"
+            if values["recipe"] == "gan"
+            else f"give its file in {path / STYLES}"
+        )
+        raise DataError(
+            f"{path} is a run of the recipe {values['recipe']!r}, and known here are runs of {' and '.join(known)}: {instead}."
+        )
     options = resolve(values)
     assert isinstance(options, PaintingOptions)
     return options

@@ -46,15 +46,16 @@ def draw(policy: Collection[str], count: int, generator: torch.Generator) -> Ten
 
 
 def diff_augment(pictures: Tensor, parameters: Tensor) -> Tensor:
-    """Pictures [B, 3, H, W] and rows [B, 8] of `draw` -> [B, 3, H, W], not clipped; in order: color, translation, cutout.
+    """Pictures [B, 3 N, H, W] and rows [B, 8] of `draw` -> the same, not clipped; in order: color, translation, cutout.
 
+    N pictures that are seen as one (a photo and what becomes of it) are changed alike, each with its own grey and mean.
     The paper draws anew for real and for made pictures.
     """
-    brightness, saturation, contrast, *_ = parameters.to(pictures)[:, :, None, None, None].unbind(1)
-    pictures = pictures + brightness
-    pictures = torch.lerp(pictures.mean(1, keepdim=True), pictures, saturation)
-    pictures = torch.lerp(pictures.mean((1, 2, 3), keepdim=True), pictures, contrast)
-    return _cut_out(_translate(pictures, parameters[:, 3:5]), parameters[:, 5:])
+    brightness, saturation, contrast, *_ = parameters.to(pictures)[:, :, None, None, None, None].unbind(1)
+    each = pictures.unflatten(1, (-1, 3)) + brightness  # [B, N, 3, H, W]
+    each = torch.lerp(each.mean(2, keepdim=True), each, saturation)
+    each = torch.lerp(each.mean((2, 3, 4), keepdim=True), each, contrast)
+    return _cut_out(_translate(each.flatten(1, 2), parameters[:, 3:5]), parameters[:, 5:])
 
 
 def _translate(pictures: Tensor, shifts: Tensor) -> Tensor:

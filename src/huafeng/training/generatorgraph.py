@@ -163,16 +163,17 @@ class _Writer(GraphWriter):
     def style(self, network: StyleSynthesis) -> str:
         x = self.op("Unsqueeze", self.weight("synthesis.constant"), self.whole(0))
         picture, at = "", 0
-        for i, grid in enumerate(network.grids):
+        for i, length in enumerate(network.planes):
             name = f"synthesis.body.{i}"
             if i % 2:
                 x = self.doubled(x, "linear")
             x = self.modulated(f"{name}.conv", network.body[i].conv, x)  # type: ignore[arg-type]
-            noise = self.op("Slice", "noise", self.whole(at), self.whole(at + grid * grid), self.whole(1))
-            noise = self.op("Reshape", noise, self.whole(1, 1, grid, grid))
-            x = self.op("Add", x, self.op("Mul", noise, self.weight(f"{name}.strength")))
+            if length:
+                noise = self.op("Slice", "noise", self.whole(at), self.whole(at + length), self.whole(1))
+                noise = self.op("Reshape", noise, self.whole(1, 1, network.grids[i], network.grids[i]))
+                x = self.op("Add", x, self.op("Mul", noise, self.weight(f"{name}.strength")))
             x = self.leaky(self.op("Add", x, self.per_channel(self.weight(f"{name}.bias"))))
-            at += grid * grid
+            at += length
             if i % 2 == 0:  # the last layer of its grid
                 k = i // 2
                 added = self.modulated(f"synthesis.colors.{k}", network.colors[k], x)  # type: ignore[arg-type]

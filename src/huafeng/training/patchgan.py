@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.training.network import M
+from huafeng.training.network import M, instance_norm
 from huafeng.training.options import Between
 from huafeng.training.translation import LEAK
+from huafeng.translator import NORM_EPSILON
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class PatchGan(nn.Module):
         super().__init__()
 
         def plain(layer: M) -> M:
-            nn.init.normal_(layer.weight, std=0.02)  # type: ignore[arg-type]
+            if options.norm == "none":
+                nn.init.kaiming_normal_(layer.weight, LEAK)  # type: ignore[arg-type]
+            else:
+                nn.init.normal_(layer.weight, std=0.02)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
             return nn.utils.parametrizations.spectral_norm(layer) if spectral_norm else layer  # type: ignore[return-value]
 
@@ -63,7 +67,7 @@ class PatchGan(nn.Module):
         for place, layer in enumerate(self.layers):
             x = layer(x)  # [B, width 2^i, H/2^(i+1), W/2^(i+1)], the last one a pixel smaller
             if place and self.norm == "instance":
-                x = F.instance_norm(x)
+                x = instance_norm(x, NORM_EPSILON)
             x = F.leaky_relu(x, LEAK)
         scores: Tensor = self.head(x)
         return scores

@@ -93,18 +93,20 @@ class ModulatedConv(nn.Module):
 
 
 class StyleLayer(nn.Module):
-    """Modulated 3x3 convolution, noise of a strength of its own, bias, leaky ReLU."""
+    """Modulated 3x3 convolution, noise of a strength of its own (where it has noise), bias, leaky ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, length: int) -> None:
+    def __init__(self, inputs: int, outputs: int, length: int, *, noisy: bool) -> None:
         super().__init__()
         self.conv = ModulatedConv(inputs, outputs, 3, length)
-        self.strength = nn.Parameter(torch.zeros(1))
+        self.strength = nn.Parameter(torch.zeros(1)) if noisy else None
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
-        """[B, I, H, W], w [B, W], noise [B or 1, H W] -> [B, O, H, W]."""
+        """[B, I, H, W], w [B, W], noise [B or 1, H W] or [B or 1, 0] -> [B, O, H, W]."""
         y = self.conv(x, w)
-        y = y + (self.strength * noise).to(y.dtype).unflatten(1, (1, *y.shape[2:])) + self.bias.to(y.dtype)[:, None, None]
+        y = y + self.bias.to(y.dtype)[:, None, None]
+        if self.strength is not None:
+            y = y + (self.strength * noise).to(y.dtype).unflatten(1, (1, *y.shape[2:]))
         return leaky(y)
 
 
@@ -112,10 +114,10 @@ class StyleSynthesis(nn.Module):
     """A constant of 4 x 4 px, then one layer there and two on each grid of twice the size; each grid adds to the picture.
 
     channels: on 4 px, 8 px and so on.   length: of w.   layers: how many there are, each with a w of its own where
-    `forward` is given so many.   noise_length: normal numbers for all layers together.
+    `forward` is given so many.   noise_length: normal numbers for all layers together; 0 where it is not `noisy`.
     """
 
-    def __init__(self, channels: Sequence[int], length: int) -> None:
+    def __init__(self, channels: Sequence[int], length: int, *, noisy: bool = True) -> None:
         super().__init__()
         self.constant = nn.Parameter(torch.randn(channels[0], 4, 4))
         pairs = [(channels[0], channels[0])]
@@ -123,15 +125,16 @@ class StyleSynthesis(nn.Module):
         for i, (below, above) in enumerate(pairwise(channels)):
             pairs += [(below, above), (above, above)]
             self.grids += [8 << i] * 2
-        self.body = nn.ModuleList(StyleLayer(a, b, length) for a, b in pairs)
+        self.body = nn.ModuleList(StyleLayer(a, b, length, noisy=noisy) for a, b in pairs)
         self.colors = nn.ModuleList(ModulatedConv(c, 3, 1, length, demodulated=False) for c in channels)
         self.color_biases = nn.Parameter(torch.zeros(len(channels), 3))
-        self.layers, self.noise_length = len(pairs), sum(grid * grid for grid in self.grids)
+        self.planes = [grid * grid if noisy else 0 for grid in self.grids]
+        self.layers, self.noise_length = len(pairs), sum(self.planes)
 
     def forward(self, w: Tensor, noise: Tensor) -> Tensor:
         """W [B, W], or [B, layers, W]; noise [B or 1, noise_length] -> [B, 3, S, S] in 0..1."""
         ws = [w] * self.layers if w.ndim == 2 else list(w.unbind(1))
-        planes = noise.split([grid * grid for grid in self.grids], 1)
+        planes = noise.split(self.planes, 1)
         x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.body[0](x, ws[0], planes[0])  # [B, C, 4, 4]
         picture = self.colored(0, x, ws[0])

@@ -30,7 +30,7 @@ class NetworkShape:
     """Which networks, and of what size; a generator file holds it.
 
     network: see recipes/gan.   side: of the pictures, px, a power of two.   latent: length of z.
-    width: channels at full size, from which all others follow.   classes: 0 = none.
+    width: channels at full size, from which all others follow.   classes: 0 = none.   noisy: noise in each layer (style).
     """
 
     network: NetworkKind
@@ -38,6 +38,7 @@ class NetworkShape:
     latent: int
     width: int
     classes: int = 0
+    noisy: bool = True
 
     def channels(self, grid: int, most: int) -> int:
         """Channels on a grid of that many px a side: twice as many on half the size, up to `most` times `width`."""
@@ -57,7 +58,7 @@ class LatentGenerator(nn.Module):
         if shape.network == "style":
             self.mapping: nn.Module = StyleMapping(shape.latent, shape.classes)
             self.synthesis: nn.Module = StyleSynthesis(
-                [shape.channels(4 << i, 8) for i in range((shape.side // 4).bit_length())], shape.latent
+                [shape.channels(4 << i, 8) for i in range((shape.side // 4).bit_length())], shape.latent, noisy=shape.noisy
             )
         else:
             self.mapping = Beside(shape.classes)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.training.network import upsampling_kernel
+from huafeng.training.network import instance_norm, upsampling_kernel
 from huafeng.translator import NORM_EPSILON
 
 LEAK = 0.2
@@ -52,7 +52,7 @@ class Layer(nn.Module):
             x = F.pad(x, [self.pad] * 4, mode="reflect") if self.reflect else x
             x = F.conv2d(x, self.weight, self.bias, self.stride, padding=0 if self.reflect else self.pad)
         if self.norm:
-            x = F.instance_norm(x, eps=NORM_EPSILON)
+            x = instance_norm(x, NORM_EPSILON)
         return x if self.leak == 1 else F.leaky_relu(x, self.leak)
 
 

@@ -87,6 +87,9 @@ class GanOptions(RunOptions):
     """Length of the noise vector."""
     mixing: Annotated[float, Between(0, 1)] = 0.0
     """Share of the pictures whose coarse and fine layers are given different noise (network: style)."""
+    layer_noise: bool = True
+    """Noise in each layer (network: style), for detail that follows no rule. Small pictures are better without: it decides
+    about eyes and mouths there."""
     features: str = "features-v1"
     """Feature network of the figures: features-v1, or a file with SqueezeNet's or VGG's weights."""
     generator: LearnerOptions = field(
@@ -132,7 +135,7 @@ class GanOptions(RunOptions):
     @property
     def shape(self) -> NetworkShape:
         """The networks that these options ask for."""
-        return NetworkShape(self.network, self.crop_px, self.latent, self.width, len(self.classes))
+        return NetworkShape(self.network, self.crop_px, self.latent, self.width, len(self.classes), self.layer_noise)
 
 
 class Gan(Recipe):
