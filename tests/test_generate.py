@@ -106,7 +106,7 @@ def test_the_newest_generator_of_a_run(huafeng: Run, files: Path, tmp_path: Path
 @pytest.mark.parametrize("name", ["walk.webp", "walk.mp4"])
 def test_a_walk(huafeng: Run, files: Path, name: str) -> None:
     if name.endswith("mp4"):
-        av = pytest.importorskip("av")
+        av = pytest.importorskip("av", reason="an MP4 needs PyAV")
     ran = huafeng("generate", str(files / "pair.generator"), "--walk", "1", "-o", name)
     assert ran.code == 0, ran.err
     if name.endswith("mp4"):

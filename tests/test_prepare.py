@@ -316,7 +316,9 @@ def test_faces_alone(huafeng: Run, album: Path, tmp_path: Path, astronaut: U8) -
     found = open_pictures([tmp_path / "faces.tar"], silent)
     pictures = [found.read(i) for i in range(len(found))]
     assert {picture.shape for picture in pictures} == {(96, 96, 3)}
-    face = find_frames(resize(face_square(astronaut), 384, 384))[0]
+    square = face_square(astronaut)
+    assert square is not None
+    face = find_frames(resize(square, 384, 384))[0]
     assert face.width / 384 == pytest.approx(FACE_SHARE, abs=0.06)
     assert (face.x + face.width / 2) / 384 == pytest.approx(0.5, abs=0.04)
     assert (face.y + face.height / 2) / 384 == pytest.approx(FACE_MIDDLE, abs=0.04)

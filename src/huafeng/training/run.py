@@ -21,9 +21,10 @@ from PIL import Image
 
 from huafeng.errors import OutputError, TrainingError
 from huafeng.files import write_whole
+from huafeng.library import RUN_OPTIONS
 from huafeng.pixels import U8
 
-OPTIONS, STATS, LOCK, BEST = "options.json", "stats.jsonl", "lock", "best"
+OPTIONS, STATS, LOCK, BEST = RUN_OPTIONS, "stats.jsonl", "lock", "best"
 
 
 def new_folder(wanted: Path | None, name: str) -> Path:
