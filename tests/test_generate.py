@@ -13,11 +13,11 @@ import tinygenerator
 from conftest import Run
 from PIL import Image, ImageSequence
 
-from huafeng import Generator, generator
+from huafeng import Generator, faces, generator
 from huafeng.generated import film, grid
 from huafeng.generator import LABEL
 from huafeng.label import MADE_BY_AI
-from huafeng.pixels import U8
+from huafeng.pixels import U8, resize
 from huafeng.training import projection
 from huafeng.training.run import locked
 
@@ -62,6 +62,20 @@ def test_a_built_in_generator_by_its_name(huafeng: Run, files: Path, monkeypatch
     gone = huafeng("generate", "tyni")
     assert (gone.code, gone.out) == (2, "")
     assert "There is no generator 'tyni': these are built in: pair, tiny;" in gone.err
+
+
+def test_the_built_in_faces_are_faces() -> None:
+    """The detector of faces finds one in nearly each, they differ, and the card says whose pictures they were learned from."""
+    if not faces.available():
+        pytest.skip("OpenCV is not installed")
+    built_in = Generator("faces", threads=1)
+    pictures = built_in.generate(20, seed=5, truncation=0.7)
+    assert np.mean([bool(faces.find_frames(resize(picture, 256, 256))) for picture in pictures]) >= 0.9
+    assert pictures.astype(float).std(0).mean() > 20
+    card = built_in.header.card
+    assert (built_in.header.counts["pictures"], card.scores["near-copies-features-v1"]) == (978, 0)
+    assert card.consent
+    assert card.licence
 
 
 def test_the_card(huafeng: Run, files: Path) -> None:

@@ -129,7 +129,7 @@ def test_what_is_no_run_is_refused(copied: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="is not a run folder"):
         open_run(tmp_path / "nothing")
     change(copied, "recipe", "toy")
-    with pytest.raises(DataError, match="recipe 'toy'; known here are runs of art and fast-style"):
+    with pytest.raises(DataError, match="recipe 'toy', and known here are runs of art and fast-style: give its file"):
         open_run(copied)
     change(copied, "recipe", "art")
     change(copied, "styles.extra", {"works": "x.png", "card": CARD})
