@@ -59,6 +59,9 @@ def test_a_built_in_generator_by_its_name(huafeng: Run, files: Path, monkeypatch
     assert ran.code == 0, ran.err
     with Image.open("new/tiny-1-0001.png") as image:
         assert (np.asarray(image) == Generator("tiny").generate(1, seed=1, truncation=0.7)[0]).all()
+    assert huafeng("generate", "tiny", "--n", "1").code == 0  # into the folder tiny, which is not taken for a run then
+    again = huafeng("generate", "tiny", "--n", "1", "--force")
+    assert again.code == 0, again.err
     gone = huafeng("generate", "tyni")
     assert (gone.code, gone.out) == (2, "")
     assert "There is no generator 'tyni': these are built in: pair, tiny;" in gone.err

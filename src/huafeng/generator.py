@@ -251,17 +251,17 @@ class Generator:
 
 
 def generator_path(name_or_path: str | Path) -> Path:
-    """The file of a built-in generator by its name; what has a separator in it, the suffix or is there is a path, given back.
+    """The file of a built-in generator by its name, also where a folder of that name lies here; else the path, if it is one.
 
     Raises:
         GeneratorError: there is no generator of that name; those that there are, are told.
     """
     text, path = str(name_or_path), Path(name_or_path)
-    if "/" in text or "\\" in text or path.suffix.lower() == SUFFIX or path.exists():
-        return path
     names = sorted(found.stem for found in BUILT_IN.glob(f"*{SUFFIX}"))
     if text.lower() in names:
         return BUILT_IN / f"{text.lower()}{SUFFIX}"
+    if "/" in text or "\\" in text or path.suffix.lower() == SUFFIX or path.exists():
+        return path
     known = f"these are built in: {', '.join(names)}; or " if names else ""
     raise GeneratorError(f"There is no generator {text!r}: {known}give a {SUFFIX} file, or a run of huafeng train.")
 
