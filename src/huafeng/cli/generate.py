@@ -91,14 +91,9 @@ def generate(
 
 
 def _show_card(generator: Generator, path: Path) -> None:
-    from rich.table import Table
-
-    from huafeng.cli.report import console
+    from huafeng.cli.report import console, facts
 
     card, header = generator.header.card, generator.header
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     rows = {
         "Name": generator.name,
         "Title": f"{card.title_en}  {card.title_zh}".strip(),
@@ -116,10 +111,7 @@ def _show_card(generator: Generator, path: Path) -> None:
         "Measured on": card.measured_on,
         "File": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
     }
-    for label, text in rows.items():
-        if text:
-            table.add_row(label, text)
-    console().print(table)
+    console().print(facts(rows))
 
 
 def _file_of(name: str) -> Path:

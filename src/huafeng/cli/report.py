@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from huafeng.errors import HuafengError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
+    from rich.table import Table
 
 PIPED_COLUMNS = 160  # rich takes 80 where there is no terminal, and would break paths
 
@@ -39,3 +42,16 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_COLUMNS
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def facts(rows: Mapping[str, str]) -> Table:
+    """Labels and their texts in two columns; what has no text is left out."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows.items():
+        if text:
+            table.add_row(label, text)
+    return table

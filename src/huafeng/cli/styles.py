@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from huafeng.cli.report import console
+from huafeng.cli.report import console, facts
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,16 +117,11 @@ def _show_list(entries: list[Entry]) -> None:
 
 
 def _show_card(entry: Entry) -> None:
-    from rich.table import Table
-
     from huafeng.evaluation.card import figures_of
     from huafeng.style import Style
 
     assert isinstance(entry.style, Style)  # Library.get has read it
     card = entry.style.card
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column()
-    table.add_column(overflow="fold")
     least, most = card.safe_strength
     figures, others = figures_of(card.scores)
     rows = {
@@ -145,10 +140,7 @@ def _show_card(entry: Entry) -> None:
         "Size": _kilobytes(entry.path),
         "File": str(entry.path),
     }
-    for label, text in rows.items():
-        if text:
-            table.add_row(label, text)
-    console().print(table)
+    console().print(facts(rows))
     if figures:
         console().print("\nFigures, with their 95 % interval and what plain photos and others in their place have:\n")
         console().print(_figures(figures))

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from huafeng.training.adversary import Shown
 from huafeng.training.contrast import PatchHeads, contrast, draw_places
 from huafeng.training.options import Between
 from huafeng.training.recipe import Clock, Machine, Report
@@ -69,7 +68,7 @@ class Cut(TranslatingRecipe):
 
     def step(self, clock: Clock) -> Report:
         """One step of the generator and the heads, then one of the discriminator."""
-        o, rows = self.options, torch.arange(clock.batch)[clock.mine]
+        o = self.options
         photo, work = self.drawn(self.photos, clock), self.drawn(self.works, clock)
         mirrored = o.equivariant and bool(torch.rand((), generator=clock.numbers("mirrored")) < 0.5)
 
@@ -83,19 +82,9 @@ class Cut(TranslatingRecipe):
             losses["identity"] = o.identity * self.contrast(clock, kept, work, False)
         if o.identity:  # the mean of both, as in the paper's experiments
             losses = {name: loss / 2 for name, loss in losses.items()}
-        judge, shown = self.discriminators["discriminator"], None
-        if judge.plays(clock):
-            shown = Shown(work, made, (), rows, clock.batch)
-            losses["fool"] = judge.fool(clock, shown)
-        report = self.learn_generator(losses, clock)
 
         # Discriminator phase: min over D of the adversarial loss between works and results
-        if shown is not None:
-            seen = Shown(work, made.detach(), (), rows, clock.batch)
-            learned = judge.learn(clock, lambda k: seen)
-            report.losses |= learned.losses
-            report.figures |= learned.figures
-        return report
+        return self.learn_in_turn(losses, clock, work, made)
 
     def contrast(self, clock: Clock, made: Tensor, photo: Tensor, mirrored: bool) -> Tensor:
         """PatchNCE between results and photos; features of mirrored results are turned back."""

@@ -35,7 +35,7 @@ from huafeng.training.options import Between
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.randomness import torch_numbers
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
-from huafeng.training.recipes.painting import CardOptions, square
+from huafeng.training.recipes.painting import CardOptions, side_by_side, square
 from huafeng.training.synthesis import LatentGenerator, NetworkKind, NetworkShape
 from huafeng.training.transfer import initialise
 from huafeng.training.watch import pairwise_distance
@@ -323,8 +323,7 @@ class Gan(Recipe):
         ]
         made = self.shown(self.average.module, "nearest", self.held_index(count), count)
         copies = near_copies(*(self.pooled(p, layer).double().cpu().numpy() for p in (made, to_batch(real))))
-        levels = (made[copies.made].float() * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        return copies, np.concatenate([levels, real[copies.real]], 1)
+        return copies, np.concatenate([side_by_side(made[copies.made, None]), real[copies.real]], 1)
 
     def waited_s(self) -> float:
         """For pictures."""

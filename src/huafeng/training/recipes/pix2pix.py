@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from huafeng.pixels import U8
-from huafeng.training.adversary import AdversarialOptions, Shown
+from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.data import Augment, Pairs
 from huafeng.training.losses import dissimilarity
 from huafeng.training.options import Between
@@ -107,7 +107,6 @@ class Pix2Pix(TranslatingRecipe):
     def step(self, clock: Clock) -> Report:
         """One step of the generator, then one of the discriminator."""
         o, mine = self.options, clock.mine
-        rows = torch.arange(clock.batch)[mine]
         pair = self.pairs.batch(clock.images + mine.start, mine.stop - mine.start, clock.crop_px)
         photo, truth = (self.machine.batch(part) for part in (pair if o.direction == "a-to-b" else pair[::-1]))
 
@@ -115,19 +114,10 @@ class Pix2Pix(TranslatingRecipe):
         with self.machine.autocast():
             made = self.there(photo, dropping(clock) if o.dropout else None)
         losses = {"pixel": o.pixel * F.l1_loss(made, truth)}
-        judge, shown = self.discriminators["discriminator"], None
-        if judge.plays(clock):  # a pair is shown as one picture of six planes: what is done to it is done to both
-            shown = Shown(torch.cat([photo, truth], 1), torch.cat([photo, made], 1), (), rows, clock.batch)
-            losses["fool"] = judge.fool(clock, shown)
-        report = self.learn_generator(losses, clock)
 
+        # A pair is shown as one picture of six planes: what is done to it is done to both.
         # Discriminator phase: min over D of the adversarial loss between (x, y) and (x, G(x))
-        if shown is not None:
-            seen = replace(shown, made=shown.made.detach())
-            learned = judge.learn(clock, lambda k: seen)
-            report.losses |= learned.losses
-            report.figures |= learned.figures
-        return report
+        return self.learn_in_turn(losses, clock, torch.cat([photo, truth], 1), torch.cat([photo, made], 1))
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from huafeng.pixels import U8
-from huafeng.training.adversary import AdversarialOptions, Shown
+from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.data import Augment
 from huafeng.training.enlarging import Enlarger, bicubic
 from huafeng.training.losses import content_loss
@@ -114,7 +114,7 @@ class Srgan(TranslatingRecipe):
 
     def step(self, clock: Clock) -> Report:
         """One step of the generator, then one of the discriminator."""
-        o, rows = self.options, torch.arange(clock.batch)[clock.mine]
+        o = self.options
         truth = self.drawn(self.photos, clock)
         levels = (truth * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         small = self.batch_of([shrunk(photo, o.scale, o.shrink) for photo in levels])
@@ -127,19 +127,9 @@ class Srgan(TranslatingRecipe):
             losses["pixel"] = o.pixel * (F.l1_loss(made, truth) if o.distance == "l1" else F.mse_loss(made, truth))
         if o.content:
             losses["content"] = o.content * self.content(made, truth)
-        judge, shown = self.discriminators["discriminator"], None
-        if judge.plays(clock):
-            shown = Shown(truth, made, (), rows, clock.batch)
-            losses["fool"] = judge.fool(clock, shown)
-        report = self.learn_generator(losses, clock)
 
         # Discriminator phase: min over D of the adversarial loss between true and enlarged photos
-        if shown is not None:
-            seen = replace(shown, made=made.detach())
-            learned = judge.learn(clock, lambda k: seen)
-            report.losses |= learned.losses
-            report.figures |= learned.figures
-        return report
+        return self.learn_in_turn(losses, clock, truth, made)
 
     def content(self, made: Tensor, truth: Tensor) -> Tensor:
         """Relative squared distance of the content layer's features."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from huafeng.errors import DataError
 from huafeng.pixels import U8
-from huafeng.training.adversary import AdversarialOptions, Adversary
+from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.learner import Average, Learner, LearnerOptions
@@ -212,6 +212,21 @@ class TranslatingRecipe(Recipe):
         gradient = self.learner.learn(torch.stack(list(losses.values())).sum(), clock)
         self.average.update(self.networks, clock.step)
         return Report({name: loss.detach() for name, loss in losses.items()}, {"generator_gradient": gradient})
+
+    def learn_in_turn(self, losses: dict[str, Tensor], clock: Clock, real: Tensor, made: Tensor) -> Report:
+        """The generator's phase, for its losses and, where the discriminator plays, fool(D(made)); then the discriminator's:
+        min over D of the adversarial loss between real and made.
+        """
+        judge = self.discriminators["discriminator"]
+        if not judge.plays(clock):
+            return self.learn_generator(losses, clock)
+        shown = Shown(real, made, (), torch.arange(clock.batch)[clock.mine], clock.batch)
+        report = self.learn_generator(losses | {"fool": judge.fool(clock, shown)}, clock)
+        seen = replace(shown, made=made.detach())
+        learned = judge.learn(clock, lambda k: seen)
+        report.losses |= learned.losses
+        report.figures |= learned.figures
+        return report
 
     def made(self, inputs: Tensor, name: str = "generator") -> Tensor:
         """What an averaged network makes of [B, 3, H, W], clipped to 0..1."""
