@@ -1,10 +1,11 @@
 """Looks learned back: film simulations are laid over photos, learned from them, and compared with the truth in CIEDE2000.
 
-    python benchmarks/looks.py DATA [--photos 40] [--baselines] [--learner FILE]
+    python benchmarks/looks.py DATA [--photos 40] [--draws 3] [--baselines] [--learner FILE]
 
 DATA has `looks/` (HaldCLUTs) and `photos/clean`. Of the photos that `recipes/looks.yaml` keeps out of training, some get the
-simulation and are the folder; on 40 others the learned look is compared with the true one, pixel by pixel. The neutral side is
-what is built in, and then (`--from`) the folder's other photos. `none` is a folder without a look: what is done there is harm.
+simulation and are the folder; on 40 others the learned look is compared with the true one, pixel by pixel; several times, with
+other folders and others, as one draw's figure may be off by 0.3. The neutral side is what is built in, and then (`--from`) the
+collection's other photos. `none` is a folder without a look: what is done there is harm.
 Baselines: nothing at all; Monge-Kantorovich, the linear optimal transport; a 17^3 table fitted by sliced Wasserstein distance.
 """
 
@@ -37,17 +38,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--photos", type=int, default=40, help="pictures in the folder")
+    parser.add_argument("--draws", type=int, default=3, help="folders and other photos, whose figures are averaged")
     parser.add_argument("--baselines", action="store_true", help="fit the sliced Wasserstein table, too (slow)")
     parser.add_argument("--learner", type=Path, default=WEIGHTS, help="look-learner.safetensors of a run")
     args = parser.parse_args()
 
     photos = open_pictures(args.data / "photos/clean", print)
     training, held_out = photos.split(HOLD_OUT_EVERY)
-    order = np.random.default_rng(SEED).permutation(len(held_out))
-    folder = [held_out.read(int(i)) for i in order[: args.photos]]
-    test = [held_out.read(int(i)) for i in order[40:80]]
+    pictures = [held_out.read(i) for i in range(len(held_out))]
+    draws = [split(len(pictures), args.photos, seed) for seed in range(args.draws)]
     draw = np.random.default_rng(SEED + 1)
-    pixels = np.concatenate([p.reshape(-1, 3)[draw.integers(p.shape[0] * p.shape[1], size=PIXELS)] for p in test])
+    pixels = [p.reshape(-1, 3)[draw.integers(p.shape[0] * p.shape[1], size=PIXELS)] for p in pictures]
     neutral = [training.read(i, 256) for i in range(0, len(training), max(1, len(training) // 400))]
     neutral_thumbs = [thumbnail(p) for p in neutral]
 
@@ -66,26 +67,35 @@ def main() -> None:
         for path in sorted((args.data / "looks").glob("*.png"))
     }
 
-    print(f"{'look':<24}" + "".join(f"{name:>20}" for name in methods) + "   median (mean) CIEDE2000")
+    print(f"{'look':<24}" + "".join(f"{name:>18}" for name in methods) + "   CIEDE2000: median (mean) of pixels")
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     for look, truth in looks.items():
-        finished = [apply_lut(p, truth, threads=2) for p in folder]
-        wanted = through(truth, pixels)
+        finished = [apply_lut(p, truth, threads=2) for p in pictures]
         line = f"{look:<24}"
         for name, learn in methods.items():
-            began = time.perf_counter()
-            lut = learn(finished)
-            seconds[name].append(time.perf_counter() - began)
-            error = ciede2000(wanted, through(lut, pixels))
-            figure = float(np.median(error)), float(error.mean())
-            line += f"{figure[0]:>12.2f} ({figure[1]:.2f})"
+            figures = []
+            for folder, test in draws:
+                began = time.perf_counter()
+                lut = learn([finished[i] for i in folder])
+                seconds[name].append(time.perf_counter() - began)
+                seen = np.concatenate([pixels[i] for i in test])
+                error = ciede2000(through(truth, seen), through(lut, seen))
+                figures.append((float(np.median(error)), float(error.mean())))
+            figure = tuple(np.mean(figures, 0))
+            line += "{:>10.2f} ({:.2f})".format(*figure)
             if look != "none":
                 found[name].append(figure)
         print(line, flush=True)
     for what, value in (("median over looks", np.median), ("worst look", np.max)):
-        print(f"{what:<24}" + "".join("{:>12.2f} ({:.2f})".format(*value(found[name], axis=0)) for name in methods))
-    print(f"{'seconds a folder':<24}" + "".join(f"{np.median(seconds[name]):>19.2f}s" for name in methods))
+        print(f"{what:<24}" + "".join("{:>10.2f} ({:.2f})".format(*value(found[name], axis=0)) for name in methods))
+    print(f"{'seconds a folder':<24}" + "".join(f"{np.median(seconds[name]):>17.2f}s" for name in methods))
+
+
+def split(count: int, photos: int, seed: int) -> tuple[list[int], list[int]]:
+    """Which of so many pictures are the folder, and on which 40 others the look is compared."""
+    order = np.random.default_rng(SEED + seed).permutation(count)
+    return [int(i) for i in order[:photos]], [int(i) for i in order[max(photos, 40) :][:40]]
 
 
 def through(lut: Lut, pixels: U8) -> NDArray[np.float64]:

@@ -14,13 +14,14 @@ import tinygenerator
 import torch
 from PIL import Image
 
-from huafeng import Generator
+from huafeng import Generator, generator
 from huafeng.errors import DataError, GeneratorError, RecipeError, TrainingError
 from huafeng.pixels import U8, resize
-from huafeng.training import generatorfile, train
+from huafeng.training import checkpoint, generatorfile, train
 from huafeng.training.adversary import Adversary
 from huafeng.training.judges import Judge
 from huafeng.training.options import plain
+from huafeng.training.pack import pack
 from huafeng.training.processes import ALONE
 from huafeng.training.recipe import Clock, Machine
 from huafeng.training.recipefile import resolve
@@ -312,3 +313,43 @@ def test_the_discriminators_weights_are_left_alone_in_the_generators_phase(pictu
     recipe.step(clock())
     grads = [p.requires_grad for p in recipe.adversary.discriminator.parameters()]
     assert not any(grads)
+
+
+# ---- going on from earlier weights, and the mean of runs
+
+
+@pytest.fixture
+def runs(pictures: Path, tmp_path: Path) -> list[Path]:
+    """A run, and another one that went on from it, with another seed."""
+    (tmp_path / "tiny.yaml").write_text(json.dumps(plain(options(pictures, network="style", crop_px=32))))
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder, changes in zip(folders, ([], [f"init={tmp_path / 'first'}", "seed=2"]), strict=True):
+        train.train(train.plan(tmp_path / "tiny.yaml", changes, None, folder, "cpu"), tell=lambda text: None)
+    return folders
+
+
+def test_generator_and_discriminator_go_on_from_another_run(pictures: Path, runs: list[Path], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    told: list[str] = []
+    recipe = Gan(options(pictures, network="style", init=str(runs[0])), Machine(precision="fp32", tell=told.append))
+    state = checkpoint.newest(runs[0], told.append)["parts"]
+    for name, module in (("discriminator", recipe.adversary.discriminator), ("average", recipe.average)):
+        saved = {key: value for key, value in state[name].items() if value.is_floating_point()}
+        own = module.state_dict()
+        assert saved and all(torch.equal(value, own[key]) for key, value in saved.items()), name
+    assert any("discriminator" in line for line in told)
+    # one of another size begins anew, the rest goes on
+    other = options(pictures, network="style", init=str(runs[0]), classes={"a": "face", "b": "cup"}, pictures=[])
+    assert made_of(other).adversary.discriminator is not None
+
+
+def test_the_mean_of_two_runs_is_a_generator_with_figures_of_its_own(runs: list[Path], tmp_path: Path) -> None:
+    path, beside = pack(runs, tmp_path / "mean")
+    assert (path.name, beside.name) == ("tiny.generator", "tiny-nearest.png")
+    tensors = [generator.FORMAT.tensors(p.read_bytes()) for p in (*(r / "styles" / "tiny.generator" for r in runs), path)]
+    name = max((key for key, t in tensors[0].items() if t.dtype.kind == "f"), key=lambda key: tensors[0][key].size)
+    first, second, mean = (t[name].astype(np.float64) for t in tensors)
+    assert not np.array_equal(first, second)
+    assert np.allclose(mean, (first + second) / 2, atol=2e-3 * np.abs(first).max())  # as float16
+    assert set(Generator(path).header.card.scores) >= {"frechet-features-v1", "kid-features-v1"}
+    assert list(pack(runs[:1], tmp_path / "one")[0].parent.glob("*.generator"))

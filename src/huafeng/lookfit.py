@@ -8,7 +8,6 @@ Where the network is far off (it has hardly seen so strong a look), it is truste
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -16,14 +15,12 @@ from numpy.typing import NDArray
 
 from huafeng.colortable import corners, enlarged, sample
 from huafeng.look import Lut
+from huafeng.lookmoments import DIRECTIONS
 from huafeng.pixels import F32
 
 F64 = NDArray[np.float64]
 
 NODES = 9  # per axis, of the correction and of the network's tables
-# the 13 directions of the cube: axes and all diagonals, of length 1
-DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32)
-DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 
 EXPLAINED = 5.5 / 255  # distance that content alone explains in folders of USUAL_COUNT photos: fewer differ more
 USUAL_COUNT = 40
@@ -40,14 +37,14 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
 
     count: how many pictures the finished colours are of.
     """
-    enough = EXPLAINED * math.sqrt(max(1.0, USUAL_COUNT / count))
+    enough = explained(count)
     draw = np.random.default_rng(0)
     size = min(len(untouched), len(finished))
     source, target = (x[draw.permutation(len(x))[:size]] for x in (untouched, finished))
     begun = sample(lut.table, source)
     nodes, shares = corners(source, NODES)
     prior = PRIOR
-    if distance(begun, target) > FAR * enough:
+    if far_off(lut, source, target, count):
         enough, prior = FAR_SHARE * enough, FAR_PRIOR
     mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)[:, None] + prior
     correction, now = np.zeros((NODES**3, 3)), begun
@@ -65,6 +62,16 @@ def refined(lut: Lut, untouched: F32, finished: F32, count: int) -> Lut:
         return lut
     smooth = enlarged(correction.reshape(NODES, NODES, NODES, 3), lut.size)
     return Lut(np.clip(lut.table + smooth, 0, 1).astype(np.float32))
+
+
+def explained(count: int) -> float:
+    """The distance that content alone explains in a folder of so many pictures."""
+    return EXPLAINED * math.sqrt(max(1.0, USUAL_COUNT / count))
+
+
+def far_off(lut: Lut, untouched: F32, finished: F32, count: int) -> bool:
+    """Whether a look leaves untouched colours far from finished ones, those of `count` pictures."""
+    return distance(sample(lut.table, untouched), finished) > FAR * explained(count)
 
 
 def distance(one: F32 | F64, other: F32 | F64) -> float:

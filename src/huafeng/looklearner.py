@@ -17,7 +17,9 @@ from safetensors.numpy import load as load_safetensors
 
 from huafeng.colortable import enlarged, sample
 from huafeng.look import Lut
-from huafeng.lookfit import DIRECTIONS, NODES, refined
+from huafeng.lookfit import NODES, far_off, refined
+from huafeng.lookmoments import DIRECTIONS
+from huafeng.lookposterior import Prior, likeliest
 from huafeng.pixels import F32, U8, Array
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
@@ -70,7 +72,14 @@ def learn_lut(
         moved = sample(outward, table.reshape(-1, 3)).reshape(table.shape)
         table = np.clip(table + enlarged(inward, SIZE) + moved, 0, 1).astype(np.float32)
     lut = Lut(table)
-    return refined(lut, neutral, colors, len(finished)) if fit else lut
+    if not fit:
+        return lut
+    guess = refined(lut, neutral, colors, len(finished))
+    if far_off(lut, neutral, colors, len(finished)):  # stronger than the prior knows
+        return guess
+    prior = Prior(w["prior.components"], w["prior.variances"], w["prior.photos"].astype(np.uint8))
+    likely = likeliest(guess, prior, np.stack(finished), None if untouched is None else np.stack(untouched))
+    return Lut((guess.table + likely.table) * np.float32(0.5))  # their errors are not the same
 
 
 @cache

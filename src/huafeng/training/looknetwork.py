@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.lookfit import DIRECTIONS, NODES
+from huafeng.lookfit import NODES
 from huafeng.looklearner import BINS, COARSE, QUANTILES
+from huafeng.lookmoments import DIRECTIONS
 
 WIDTH = 256
 CHANNELS = (32, 64, 128)

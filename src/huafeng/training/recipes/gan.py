@@ -171,6 +171,8 @@ class Gan(Recipe):
         self.synthesis = machine.compiled(self.generator.synthesis)
         self.learner = Learner([self.generator], options.generator)
         judge = Judge(options.shape, spectral_norm=options.adversarial.spectral_norm)
+        if options.init:  # one that begins anew beside a generator that can draw never catches up (docs/recipes/gan.md)
+            initialise(judge, options.init, machine.tell, "discriminator", must_fit=False)
         self.adversary = Adversary(judge, options.adversarial, machine)
         self.parts = {
             "generator": self.generator,

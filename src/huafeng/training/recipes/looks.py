@@ -23,9 +23,12 @@ from torch import Tensor
 
 from huafeng.errors import DataError
 from huafeng.files import write_whole
-from huafeng.looklearner import POOL
+from huafeng.looklearner import POOL, thumbnail
+from huafeng.lookmoments import neighbours
+from huafeng.lookposterior import PAIRS
 from huafeng.pixels import U8
 from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
+from huafeng.training.gradeprior import grade_prior
 from huafeng.training.grades import random_grades
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.looknetwork import Critic, LookNetwork, linear_transport, statistics
@@ -38,6 +41,7 @@ from huafeng.training.transfer import initialise
 
 SPARE_PX = 8  # thumbnails are kept so much larger than they are shown, for random crops
 SIZE = 13  # nodes per axis of grades in training
+PHOTOS = 600  # of which the fit knows how their moments vary
 COLORS = 2048  # of a folder that are looked at, per step
 PLACES = 700  # nodes at which a step compares tables with the truth, drawn as often as photos have their colours
 HALF = 10.0  # a grade of this strength counts half of what one that is hardly there does
@@ -90,13 +94,14 @@ class Looks(Recipe):
 
     def __init__(self, options: LooksOptions, machine: Machine) -> None:
         self.options, self.machine, self.data = options, machine, {}
-        self.pools, self.held_out = [], []
+        self.training, self.pools, self.held_out = [], [], []
         for name in options.pictures:
             found = open_pictures(options.data / name, machine.tell)
             self.data[name] = found.fingerprint
             training, held_out = found.split(options.hold_out_every)
             if not len(held_out):
                 raise DataError(f"{name} has too few pictures: {options.hold_out_every} are needed at least.")
+            self.training.append(training)
             self.pools.append(thumbnails(training, options.crop_px + SPARE_PX))
             self.held_out.append(thumbnails(held_out, options.crop_px))
         shares = np.array(list(options.pictures.values()))
@@ -226,6 +231,14 @@ class Looks(Recipe):
             parts.append(colors[torch.from_numpy(draw.integers(len(colors), size=round(POOL * share)))])
         return torch.cat(parts).float() / 255
 
+    def _usual_photos(self) -> U8:
+        """Pairs of neighbouring colours of photos in general [PHOTOS, 64, 2, 3], spread evenly over each source's."""
+        found = []
+        for pictures, share in zip(self.training, self.shares, strict=True):
+            some = np.linspace(0, len(pictures) - 1, min(len(pictures), round(PHOTOS * share))).round().astype(int)
+            found += [thumbnail(pictures.read(int(i))) for i in some]
+        return neighbours(np.stack(found), PAIRS, 0)
+
     def diversity(self, clock: Clock) -> float:
         """Tables for held-out folders differ as the true grades do."""
         tables, grades = self._held_out_guesses(self.network)
@@ -257,9 +270,13 @@ class Looks(Recipe):
         return torch.cat([(row[0] * 255).round().to(torch.uint8).permute(2, 0, 3, 1).flatten(1, 2) for row in rows]).numpy()
 
     def export(self, folder: Path) -> list[Path]:
-        """look-learner.safetensors: the weights as float16, and the colours of untouched photos."""
+        """look-learner.safetensors: the weights as float16, the colours of untouched photos, and the fit's prior."""
+        components, variances = grade_prior(self.colors)
         weights = {name: w.numpy().astype(np.float16) for name, w in self.average.module.state_dict().items()}
         weights["usual"] = (self.colors.numpy() * 255).round().astype(np.uint8)
+        weights["prior.components"] = components.numpy().astype(np.float16)
+        weights["prior.variances"] = variances.numpy()
+        weights["prior.photos"] = self._usual_photos()
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "look-learner.safetensors"
         write_whole(path, save_safetensors(weights), force=True)

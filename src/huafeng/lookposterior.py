@@ -1,0 +1,140 @@
+"""The look that explains best how a folder's moments differ from untouched photos', given how grades usually are. Numpy alone.
+
+Generalised method of moments (Hansen, Econometrica 1982) with a prior: how much each moment varies from photo to photo, and
+with which others, says what is content; the rest is the grade's. Grades are sums of the principal components of random ones,
+with a normal prior around a first guess; its width is the one under which the folder is likeliest (empirical Bayes: Robbins,
+1956). Where nothing but content is seen, that width is next to 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huafeng.colortable import corners, enlarged
+from huafeng.look import Lut
+from huafeng.lookmoments import moments, neighbours
+from huafeng.pixels import F32, U8
+
+F64 = NDArray[np.float64]
+
+NODES = 9  # per axis, of the components
+PAIRS = 64  # of neighbours that are seen of an untouched photo
+OFTEN = 6  # times as many of a finished one, in as many draws
+ITERATIONS = 5
+DAMPING, LEAST_SHARE = 0.6, 0.05  # share of the way to each solution, halved while it leads up: moments are not linear
+CENTER = 0.5  # the prior's centre, as a share of the first guess
+CONTENT = 0.6  # variance that counts as content's, over that of single photos: a folder's own photos are alike in part
+SHRINKAGE = 0.1  # towards moments that do not go together (Ledoit & Wolf, 2004, with a fixed share)
+WIDTHS = np.logspace(-4, 0.5, 40)  # among which the prior's width is found
+ROUNDED = 1e-4  # least variance of a moment: rare colours are all alike in a few hundred photos, and not in a folder
+STEP = 0.02  # in deviations of the prior, for derivatives
+SLOPES_OF = 5  # derivatives are means over every so-manyth photo
+
+
+ENOUGH = 300  # photos from which it can be told how moments go together
+
+
+class Prior(NamedTuple):
+    """What is known before a folder is seen.
+
+    components: principal components of random grades, offsets [K, 9, 9, 9, 3] of colours in 0..1.
+    variances: theirs [K].
+    photos: pairs of neighbouring colours of untouched photos in general, uint8 [N, p, 2, 3] (`lookmoments.neighbours`).
+    """
+
+    components: F32
+    variances: F32
+    photos: U8
+
+
+def likeliest(guess: Lut, prior: Prior, finished: U8, untouched: U8 | None = None) -> Lut:
+    """The likeliest look.
+
+    Args:
+        guess: where to begin, and on which side of doing nothing the prior lies.
+        prior: how grades and photos are.
+        finished: thumbnails of the finished pictures, uint8 [n, H, W, 3].
+        untouched: thumbnails of photos without the look; None: the prior's photos.
+    """
+    roots = np.sqrt(prior.variances).astype(np.float64)
+    fields = (prior.components * roots[:, None, None, None, None].astype(np.float32)).reshape(len(roots), -1, 3)
+    pairs = prior.photos if untouched is None else neighbours(untouched, PAIRS, 0)
+    usual, plain = _Photos(prior.photos), _Photos(pairs)
+    varying = usual if len(pairs) < ENOUGH else plain
+    some = _Photos(pairs[::SLOPES_OF])
+    wanted = np.mean([moments(_unit(neighbours(finished, PAIRS, k))).mean(0) for k in range(OFTEN)], 0)
+    z = _nearest(guess, fields, plain.colors)
+    center = CENTER * z
+
+    def grade(z: F64) -> F32:
+        return np.tensordot(z.astype(np.float32), fields, 1)
+
+    mean = plain.moments(grade(z)).mean(0)
+    for _ in range(ITERATIONS):
+        field = grade(z)
+        found = varying.moments(field)
+        scale = np.sqrt(found.var(0) + ROUNDED)
+        spread = (found - found.mean(0)) / scale
+        content = spread.T @ spread / len(found) + SHRINKAGE * np.eye(spread.shape[1])
+        content = CONTENT * (1 / len(finished) + 1 / len(pairs)) * content.astype(np.float64)
+        here = some.moments(field).mean(0)
+        slopes = np.stack([(some.moments(field + STEP * f).mean(0) - here) / STEP for f in fields], 1) / scale[:, None]
+        left = (wanted - mean) / scale
+        whiten = np.linalg.inv(np.linalg.cholesky(content))
+        best, width = _posterior(whiten @ (left + slopes @ (z - center)), whiten @ slopes)
+
+        def cost(z: F64, mean: F32, whiten: F64 = whiten, scale: F32 = scale, width: float = width) -> float:
+            return float(((whiten @ ((wanted - mean) / scale)) ** 2).sum() + ((z - center) ** 2).sum() / width)
+
+        now, share = cost(z, mean), DAMPING
+        while share > LEAST_SHARE:
+            there = z + share * (center + best - z)
+            mean_there = plain.moments(grade(there)).mean(0)
+            if cost(there, mean_there) <= now:
+                break
+            share /= 2
+        else:
+            break
+        z, mean = there, mean_there
+    table = Lut.identity(guess.size).table + enlarged(np.tensordot(z, fields, 1).reshape(NODES, NODES, NODES, 3), guess.size)
+    return Lut(np.clip(table, 0, 1).astype(np.float32))
+
+
+class _Photos:
+    """Pairs of neighbouring colours, to be graded again and again."""
+
+    def __init__(self, pairs: U8) -> None:
+        self.colors = _unit(pairs)  # [n, p, 2, 3]
+        self.nodes, self.shares = corners(self.colors.reshape(-1, 3), NODES)
+
+    def moments(self, field: F32) -> F32:
+        """Moments [n, M] of the photos, moved by offsets at the nodes [729, 3]."""
+        moved = (self.shares[..., None] * field[self.nodes]).sum(0)
+        return moments(np.clip(self.colors + moved.reshape(self.colors.shape), 0, 1))
+
+
+def _posterior(left: F64, slopes: F64) -> tuple[F64, float]:
+    """Mean of z ~ N(0, w I) given left = slopes z + noise of variance 1, and w, under which `left` is likeliest."""
+    u, singular, v = np.linalg.svd(slopes, full_matrices=False)
+    along = u.T @ left
+    variance = 1 + WIDTHS[:, None] * singular**2
+    width = WIDTHS[np.argmax(-(np.log(variance) + along**2 / variance).sum(1))]
+    return v.T @ (width * singular / (1 + width * singular**2) * along), float(width)
+
+
+def _nearest(guess: Lut, fields: F32, colors: F32) -> F64:
+    """Coordinates of a look among the components: least squares over the colours of photos, and a little of the prior."""
+    nodes, shares = corners(colors[:, :, 0].reshape(-1, 3), NODES)
+    mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)
+    weight = np.sqrt(np.minimum(mass / mass.mean(), 10) + 0.3)[:, None]
+    stride = (guess.size - 1) // (NODES - 1)
+    offsets = (guess.table - Lut.identity(guess.size).table)[::stride, ::stride, ::stride].reshape(-1, 3)
+    rows = np.concatenate([(fields * weight).reshape(len(fields), -1).T, 0.07 * np.eye(len(fields))])
+    return np.asarray(np.linalg.lstsq(rows, np.append((offsets * weight).ravel(), np.zeros(len(fields))))[0])
+
+
+def _unit(levels: U8) -> F32:
+    return levels.astype(np.float32) / np.float32(255)

@@ -1,0 +1,33 @@
+"""How grades usually are, as a normal prior: principal components of random ones, colours weighed as photos have them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from huafeng.lookposterior import NODES
+from huafeng.training.grades import random_grades
+from huafeng.training.tables import density, identity
+
+COUNT = 8000  # random grades
+COMPONENTS = 64  # hold 99 % of their variance
+COMMON, RARE = 10.0, 0.3  # a colour weighs as often as photos have it, at most so many times the mean, and a floor more
+
+
+def grade_prior(colors: Tensor, count: int = COUNT, seed: int = 5) -> tuple[Tensor, Tensor]:
+    """Components [64, 9, 9, 9, 3], offsets in 0..1, and their variances [64], largest first.
+
+    Args:
+        colors: of photos [P, 3] in 0..1.
+        count: of random grades.
+        seed: of them.
+    """
+    grades = random_grades(count, NODES, torch.Generator().manual_seed(seed))
+    offsets = (grades - identity(NODES)).flatten(1)
+    offsets = offsets[offsets.any(1)]
+    frequency = density(colors, NODES)
+    weights = ((frequency / frequency.mean()).clamp_max(COMMON) + RARE).sqrt().flatten().repeat_interleave(3)
+    weighted = offsets * weights
+    variances, vectors = torch.linalg.eigh((weighted.T @ weighted / len(weighted)).double())
+    components = (vectors.flip(1)[:, :COMPONENTS].T / weights).float().unflatten(1, (NODES, NODES, NODES, 3))
+    return components, variances.flip(0)[:COMPONENTS].float()
