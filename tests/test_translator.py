@@ -41,6 +41,12 @@ def residual() -> ResidualGenerator:
     return ResidualGenerator(4, 2)
 
 
+def adding() -> ResidualGenerator:
+    network = ResidualGenerator(4, 2, global_residual=True)
+    torch.nn.init.normal_(network.last.weight, std=0.02)
+    return network
+
+
 def enlarger(scale: int) -> Enlarger:
     network = Enlarger(scale, 4, 1)  # type: ignore[arg-type]
     torch.nn.init.normal_(network.last.weight, std=0.01)
@@ -49,6 +55,7 @@ def enlarger(scale: int) -> Enlarger:
 
 MAKE: dict[str, Callable[[], Network]] = {
     "residual": residual,
+    "global residual": adding,
     "u-net": lambda: UNet(4, 4),
     "twice": lambda: enlarger(2),
     "four times": lambda: enlarger(4),

@@ -18,6 +18,7 @@ from huafeng.training import backbones
 from huafeng.training.student import Student
 
 SHIPPED = "features-v1"
+LEAST_PX = 32  # sides of a picture
 HELP = f"give {SHIPPED}, or a .safetensors or .pth file with the weights of SqueezeNet 1.0 or 1.1, VGG-16 or VGG-19"
 
 _DOWNLOADS = re.compile(r"^(?:vgg|squeezenet)\w*-([0-9a-f]{8})\b")
@@ -104,7 +105,7 @@ class FeatureNetwork(nn.Module):
         self.style_layers, self.content_layer = known.style_layers, known.content_layer
 
     def forward(self, picture: Tensor, upto: str | None = None) -> dict[str, Tensor]:
-        """RGB [B, 3, H, W] in 0..1, H and W >= 32 px -> features [B, C, h, w] by layer; nothing after `upto` is computed."""
+        """RGB [B, 3, H, W] in 0..1, H and W >= LEAST_PX -> features [B, C, h, w] by layer; nothing after `upto` is computed."""
         if upto is not None and upto not in self.layers:
             raise ValueError(f"{self.name} has no layer {upto!r}, it has {', '.join(self.layers)}")
         found: dict[str, Tensor] = self.body(picture - self.get_buffer("mean"), upto)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from huafeng.training.features import LEAST_PX
 from huafeng.training.network import M, instance_norm
 from huafeng.training.options import Between
 from huafeng.training.translation import LEAK
@@ -20,16 +21,23 @@ class PatchGanOptions:
     """The discriminator's size."""
 
     width: Annotated[int, Between(1)] = 64
-    """Channels of its first layer."""
+    """Channels of its first layer; with `features`, of every layer's head."""
     halvings: Annotated[int, Between(1, 5)] = 3
-    """How often it halves the picture: it judges patches of 16, 34, 70, 142 or 286 px."""
+    """How often it halves the picture: it judges patches of 16, 34, 70, 142 or 286 px, with `features` of larger ones."""
     norm: Literal["instance", "none"] = "instance"
     """What stands behind its inner convolutions; none goes well with spectral_norm, and with a gradient penalty."""
+    features: str | None = None
+    """Feature network to see pictures through: features-v1, or a file with SqueezeNet's or VGG's weights; null = pixels."""
 
     @property
     def least_px(self) -> int:
         """The smallest crop of which it sees a whole score."""
-        return 3 * 2**self.halvings
+        return 3 * 2**self.halvings if self.features is None else LEAST_PX
+
+    @property
+    def why_least(self) -> str:
+        """What asks for that."""
+        return f"discriminator.halvings is {self.halvings}" if self.features is None else "discriminator.features is set"
 
 
 class PatchGan(nn.Module):

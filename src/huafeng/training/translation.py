@@ -73,18 +73,24 @@ class ResidualGenerator(nn.Module):
     """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3 (Zhu et al., ICCV 2017, appendix 7.2), for width 64.
 
     Pictures [B, 3, H, W] in 0..1 -> pictures [B, 3, H, W] in 0..1; H and W are multiples of 4.
+
+    Args:
+        global_residual: the network makes what is to be added to the picture, at first nothing (as in Kim et al., VDSR, CVPR
+            2016); results may leave 0..1 a little.
     """
 
     stride = 4
 
-    def __init__(self, width: int = 64, blocks: int = 9) -> None:
+    def __init__(self, width: int = 64, blocks: int = 9, *, global_residual: bool = False) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.global_residual = width, global_residual
         self.first = Layer(3, width, 7, reflect=True)
         self.down = nn.ModuleList([Layer(width, width * 2, stride=2), Layer(width * 2, width * 4, stride=2)])
         self.blocks = nn.ModuleList(ResidualBlock(width * 4) for _ in range(blocks))
         self.up = nn.ModuleList([Layer(width * 4, width * 2, up=True), Layer(width * 2, width, up=True)])
         self.last = Layer(width, 3, 7, reflect=True, norm=False, leak=1)
+        if global_residual:
+            nn.init.zeros_(self.last.weight)
 
     @property
     def reach(self) -> int:
@@ -99,7 +105,8 @@ class ResidualGenerator(nn.Module):
         x = self.inner(pictures)[-1]  # [B, 4 width, H/4, W/4]
         for layer in self.up:
             x = layer(x)  # [B, 2 width, H/2, W/2], [B, width, H, W]
-        return shown(self.last(x))  # [B, 3, H, W]
+        x = self.last(x)  # [B, 3, H, W]
+        return pictures.float() + x.float() if self.global_residual else shown(x)
 
     def inner(self, pictures: Tensor, until: int | None = None) -> list[Tensor]:
         """What the first half of the network makes of pictures [B, 3, H, W]: 0 the pictures, 1, 2 both halvings, then blocks.

@@ -83,7 +83,8 @@ class NetworkWriter(GraphWriter):
         x = self.node("Transpose", [x], "planes", perm=[0, 3, 1, 2])
         match self.network:
             case ResidualGenerator():
-                x = self.node("Tanh", [self.residual(self.network, x)], "made")
+                planes, x = x, self.residual(self.network, x)
+                x = self.added(planes, x) if self.network.global_residual else self.node("Tanh", [x], "made")
             case UNet():
                 x = self.node("Tanh", [self.u_net(self.network, x)], "made")
             case Enlarger():
@@ -131,11 +132,15 @@ class NetworkWriter(GraphWriter):
         x = self.node("Add", [first, self.layer(network.after, self.blocks(network.blocks, x))], "after.sum")
         for place, layer in enumerate(network.up):
             x = self.node("DepthToSpace", [self.layer(layer, x)], f"shuffle.{place}", blocksize=2, mode="CRD")
-        x = self.node("Mul", [self.layer(network.last, x), self.constant("two", np.array(2, np.float32))], "last.doubled")
         scales = self.constant("scales", np.array([1, 1, network.scale, network.scale], np.float32))
         large = self.node("Resize", [planes, "", scales], "bicubic", mode="cubic", cubic_coeff_a=-0.75,
                           coordinate_transformation_mode="half_pixel")  # fmt: skip
-        return self.node("Add", [large, x], "made")
+        return self.added(large, self.layer(network.last, x))
+
+    def added(self, planes: str, x: str) -> str:
+        """Pictures in -1..1, and what a network adds to them in 0..1."""
+        doubled = self.node("Mul", [x, self.constant("two", np.array(2, np.float32))], "last.doubled")
+        return self.node("Add", [planes, doubled], "made")
 
 
 def network_tensors(network: Network, working_px: int) -> dict[str, Array]:

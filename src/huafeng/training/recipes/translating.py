@@ -24,6 +24,7 @@ from huafeng.training.options import Between
 from huafeng.training.painting import LossWeights, Target, painting_losses
 from huafeng.training.patchgan import PatchGan, PatchGanOptions
 from huafeng.training.pictures import Pictures, open_pictures
+from huafeng.training.projected import ProjectedDiscriminator
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.recipes.painting import CardOptions, card_problems, side_by_side, split, square, to_look_at
 from huafeng.training.transfer import initialise
@@ -55,10 +56,12 @@ class ResidualOptions:
     """Channels at full size; four times as many at a quarter of it, where the blocks are."""
     blocks: Annotated[int, Between(1, 64)] = 9
     """Residual blocks: 9 in the papers for 256 px, 6 for 128 px."""
+    global_residual: bool = False
+    """Learn what to add to the picture: the first step gives the picture itself. In the papers all of it is drawn anew."""
 
     def network(self) -> ResidualGenerator:
         """The generator, untrained."""
-        return ResidualGenerator(self.width, self.blocks)
+        return ResidualGenerator(self.width, self.blocks, global_residual=self.global_residual)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +98,7 @@ class TranslatingOptions(RunOptions, ABC):
         if any(px % self.multiple_of for px in self.crop_sizes):
             yield f"crop_px must be a multiple of {self.multiple_of}: the generator halves crops that often"
         if min(self.crop_sizes) < self.discriminator.least_px:
-            least = self.discriminator.least_px
-            yield f"crop_px must be {least} at least: discriminator.halvings is {self.discriminator.halvings}"
+            yield f"crop_px must be {self.discriminator.least_px} at least: {self.discriminator.why_least}"
 
     def results(self) -> Mapping[str, CardOptions]:
         """Names and cards of what comes out."""
@@ -171,14 +173,19 @@ class TranslatingRecipe(Recipe):
         self.average = Average(self.networks, o.ema)
         self.learner = Learner([self.networks], o.generator)
         self.discriminators = {
-            name: Adversary(
-                PatchGan(o.discriminator, inputs=inputs, spectral_norm=o.adversarial.spectral_norm), o.adversarial, self.machine
-            )
-            for name, inputs in judges.items()
+            name: Adversary(self.judge(inputs), o.adversarial, self.machine) for name, inputs in judges.items()
         }
         self.parts = {"networks": self.networks, "average": self.average, "networks_optimizer": self.learner.optimizer}
         for name, adversary in self.discriminators.items():
             self.parts |= {name: adversary.discriminator, f"{name}_optimizer": adversary.learner.optimizer}
+
+    def judge(self, inputs: int) -> nn.Module:
+        """A discriminator of so many channels, untrained: of pixels, or of a frozen network's features."""
+        o, spectral_norm = self.options.discriminator, self.options.adversarial.spectral_norm
+        if o.features is None:
+            return PatchGan(o, inputs=inputs, spectral_norm=spectral_norm)
+        features = self.machine.place(load_features(o.features))
+        return ProjectedDiscriminator(o, features, self.batch_of(self.wanted), inputs=inputs, spectral_norm=spectral_norm)
 
     def crops(self, pictures: Pictures, purpose: str) -> Crops:
         """An endless stream of crops."""
