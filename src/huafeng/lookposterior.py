@@ -8,6 +8,7 @@ with a normal prior around a first guess; its width is the one under which the f
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +32,7 @@ SHRINKAGE = 0.1  # towards moments that do not go together (Ledoit & Wolf, 2004,
 WIDTHS = np.logspace(-4, 0.5, 40)  # among which the prior's width is found
 ROUNDED = 1e-4  # least variance of a moment: rare colours are all alike in a few hundred photos, and not in a folder
 STEP = 0.02  # in deviations of the prior, for derivatives
-SLOPES_OF = 5  # derivatives are means over every so-manyth photo
-
-
+SLOPES_OF = 120  # photos over which derivatives are means
 ENOUGH = 300  # photos from which it can be told how moments go together
 
 
@@ -59,47 +58,37 @@ def likeliest(guess: Lut, prior: Prior, finished: U8, untouched: U8 | None = Non
         finished: thumbnails of the finished pictures, uint8 [n, H, W, 3].
         untouched: thumbnails of photos without the look; None: the prior's photos.
     """
-    roots = np.sqrt(prior.variances).astype(np.float64)
-    fields = (prior.components * roots[:, None, None, None, None].astype(np.float32)).reshape(len(roots), -1, 3)
+    scale = np.sqrt(prior.variances)[:, None, None, None, None].astype(np.float32)
+    fields = (prior.components * scale).reshape(len(scale), -1, 3)
     pairs = prior.photos if untouched is None else neighbours(untouched, PAIRS, 0)
-    usual, plain = _Photos(prior.photos), _Photos(pairs)
-    varying = usual if len(pairs) < ENOUGH else plain
-    some = _Photos(pairs[::SLOPES_OF])
+    plain = _Photos(pairs)
+    varying = plain if len(pairs) >= ENOUGH else _Photos(prior.photos)
+    some = _Photos(pairs[:: max(1, len(pairs) // SLOPES_OF)])
     wanted = np.mean([moments(_unit(neighbours(finished, PAIRS, k))).mean(0) for k in range(OFTEN)], 0)
-    z = _nearest(guess, fields, plain.colors)
-    center = CENTER * z
+    by_chance = CONTENT * (1 / len(finished) + 1 / len(pairs))
 
-    def grade(z: F64) -> F32:
+    def offsets(z: F64) -> F32:
         return np.tensordot(z.astype(np.float32), fields, 1)
 
-    mean = plain.moments(grade(z)).mean(0)
+    z = _nearest(guess, fields, plain.colors)
+    center, mean = CENTER * z, plain.moments(offsets(z)).mean(0)
     for _ in range(ITERATIONS):
-        field = grade(z)
-        found = varying.moments(field)
-        scale = np.sqrt(found.var(0) + ROUNDED)
-        spread = (found - found.mean(0)) / scale
-        content = spread.T @ spread / len(found) + SHRINKAGE * np.eye(spread.shape[1])
-        content = CONTENT * (1 / len(finished) + 1 / len(pairs)) * content.astype(np.float64)
-        here = some.moments(field).mean(0)
-        slopes = np.stack([(some.moments(field + STEP * f).mean(0) - here) / STEP for f in fields], 1) / scale[:, None]
-        left = (wanted - mean) / scale
-        whiten = np.linalg.inv(np.linalg.cholesky(content))
-        best, width = _posterior(whiten @ (left + slopes @ (z - center)), whiten @ slopes)
-
-        def cost(z: F64, mean: F32, whiten: F64 = whiten, scale: F32 = scale, width: float = width) -> float:
-            return float(((whiten @ ((wanted - mean) / scale)) ** 2).sum() + ((z - center) ** 2).sum() / width)
-
-        now, share = cost(z, mean), DAMPING
+        now = offsets(z)
+        whiten = _whitening(varying.moments(now)) / math.sqrt(by_chance)
+        slopes = whiten @ some.slopes(now, fields)
+        left = whiten @ (wanted - mean)
+        best, width = _posterior(left + slopes @ (z - center), slopes)
+        cost, share = (left**2).sum() + ((z - center) ** 2).sum() / width, DAMPING
         while share > LEAST_SHARE:
             there = z + share * (center + best - z)
-            mean_there = plain.moments(grade(there)).mean(0)
-            if cost(there, mean_there) <= now:
+            mean_there = plain.moments(offsets(there)).mean(0)
+            if ((whiten @ (wanted - mean_there)) ** 2).sum() + ((there - center) ** 2).sum() / width <= cost:
                 break
             share /= 2
         else:
             break
         z, mean = there, mean_there
-    table = Lut.identity(guess.size).table + enlarged(np.tensordot(z, fields, 1).reshape(NODES, NODES, NODES, 3), guess.size)
+    table = Lut.identity(guess.size).table + enlarged(offsets(z).reshape(NODES, NODES, NODES, 3), guess.size)
     return Lut(np.clip(table, 0, 1).astype(np.float32))
 
 
@@ -114,6 +103,19 @@ class _Photos:
         """Moments [n, M] of the photos, moved by offsets at the nodes [729, 3]."""
         moved = (self.shares[..., None] * field[self.nodes]).sum(0)
         return moments(np.clip(self.colors + moved.reshape(self.colors.shape), 0, 1))
+
+    def slopes(self, field: F32, fields: F32) -> F32:
+        """How the photos' mean moments change with each of K offsets [K, 729, 3] on top of `field`: [M, K]."""
+        here = self.moments(field).mean(0)
+        return np.stack([(self.moments(field + STEP * more).mean(0) - here) / STEP for more in fields], 1)
+
+
+def _whitening(found: F32) -> F64:
+    """What makes noise of variance 1 out of the differences between photos' moments [n, M]: a matrix [M, M]."""
+    scale = np.sqrt(found.var(0) + ROUNDED)
+    spread = (found - found.mean(0)) / scale
+    together = spread.T @ spread / len(found) + SHRINKAGE * np.eye(len(scale))
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(together.astype(np.float64))) / scale)
 
 
 def _posterior(left: F64, slopes: F64) -> tuple[F64, float]:
