@@ -353,3 +353,27 @@ def test_the_mean_of_two_runs_is_a_generator_with_figures_of_its_own(runs: list[
     assert np.allclose(mean, (first + second) / 2, atol=2e-3 * np.abs(first).max())  # as float16
     assert set(Generator(path).header.card.scores) >= {"frechet-features-v1", "kid-features-v1"}
     assert list(pack(runs[:1], tmp_path / "one")[0].parent.glob("*.generator"))
+
+
+# ---- a discriminator that sees through a frozen network
+
+
+def test_a_discriminator_of_features_or_patches_takes_the_place_of_the_networks_own(pictures: Path) -> None:
+    for features in (None, "features-v1"):
+        settings = {"width": 8, "halvings": 2, "norm": "none", "features": features}
+        changes = {"loss": "hinge", "penalty": "none", "weight": 1.0, "spectral_norm": False}
+        recipe = made_of(options(pictures, discriminator=settings, adversarial=changes))
+        before = [p.detach().clone() for p in recipe.adversary.discriminator.parameters()]
+        report = recipe.step(clock())
+        assert all(np.isfinite(float(loss)) for loss in report.losses.values())
+        assert any(not torch.equal(a, b) for a, b in zip(before, recipe.adversary.discriminator.parameters(), strict=True))
+        saved = sum(t.numel() for t in recipe.adversary.discriminator.state_dict().values())
+        assert saved < 200_000  # the frozen network is not kept in checkpoints
+
+
+def test_what_a_discriminator_of_patches_cannot_is_told(pictures: Path) -> None:
+    settings = {"width": 8, "halvings": 2, "norm": "none"}
+    with pytest.raises(RecipeError, match="discriminator knows no classes"):
+        options(pictures, discriminator=settings, pictures=[], classes={"a": "face", "b": "cup"})
+    with pytest.raises(RecipeError, match="crop_px must be 96 at least"):
+        options(pictures, discriminator=settings | {"halvings": 5})

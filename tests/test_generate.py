@@ -78,6 +78,17 @@ def test_the_built_in_faces_are_faces() -> None:
     card = built_in.header.card
     assert (built_in.header.counts["pictures"], card.scores["near-copies-features-v1"]) == (978, 0)
     assert card.consent
+
+
+def test_the_built_in_paintings_differ_and_say_what_they_are() -> None:
+    built_in = Generator("paintings", threads=1)
+    pictures = built_in.generate(20, seed=5, truncation=0.7).astype(float)
+    assert pictures.std(0).mean() > 30  # between pictures
+    assert pictures.std((1, 2)).mean() > 20  # within each
+    card = built_in.header.card
+    assert (built_in.header.counts["pictures"], card.licence) == (676, "CC BY-SA 4.0")
+    assert card.scores["near-copies-features-v1"] < 0.02
+    assert card.consent
     assert card.licence
 
 

@@ -76,7 +76,7 @@ class ResidualGenerator(nn.Module):
 
     Args:
         global_residual: the network makes what is to be added to the picture, at first nothing (as in Kim et al., VDSR, CVPR
-            2016); results may leave 0..1 a little.
+            2016). Results are cut off at 0 and 1: a discriminator that is shown them with 8 bits would not see what is beyond.
     """
 
     stride = 4
@@ -106,7 +106,7 @@ class ResidualGenerator(nn.Module):
         for layer in self.up:
             x = layer(x)  # [B, 2 width, H/2, W/2], [B, width, H, W]
         x = self.last(x)  # [B, 3, H, W]
-        return pictures.float() + x.float() if self.global_residual else shown(x)
+        return (pictures.float() + x.float()).clamp(0, 1) if self.global_residual else shown(x)
 
     def inner(self, pictures: Tensor, until: int | None = None) -> list[Tensor]:
         """What the first half of the network makes of pictures [B, 3, H, W]: 0 the pictures, 1, 2 both halvings, then blocks.

@@ -9,14 +9,14 @@ both are told the class. docs/recipes/gan.md has the formulas.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from huafeng.errors import DataError, StyleError
 from huafeng.files import write_whole
@@ -32,7 +32,9 @@ from huafeng.training.generatorfile import export_generator
 from huafeng.training.judges import Judge
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.options import Between
+from huafeng.training.patchgan import PatchGan, PatchGanOptions
 from huafeng.training.pictures import Pictures, open_pictures
+from huafeng.training.projected import ProjectedDiscriminator
 from huafeng.training.randomness import torch_numbers
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.recipes.painting import CardOptions, side_by_side, square
@@ -47,6 +49,7 @@ LEAST_MADE = 500  # pictures made for them
 LEAST_HELD = 2
 MOST_COMPARED = 4000  # training pictures among which the nearest ones are sought
 AT_ONCE = 32  # pictures that are made or looked at, at a time
+EXAMPLES = 64  # pictures of which a frozen network's features are standardised
 DIVERSE = 16  # of each kind, for the collapse watch
 
 
@@ -90,6 +93,8 @@ class GanOptions(RunOptions):
     layer_noise: bool = True
     """Noise in each layer (network: style), for detail that follows no rule. Small pictures are better without: it decides
     about eyes and mouths there."""
+    discriminator: PatchGanOptions | None = None
+    """A discriminator of patches in place of the network's own; with `features` in it, one that sees through a frozen one."""
     features: str = "features-v1"
     """Feature network of the figures: features-v1, or a file with SqueezeNet's or VGG's weights."""
     generator: LearnerOptions = field(
@@ -120,6 +125,10 @@ class GanOptions(RunOptions):
             yield "classes has one class: give its folder as pictures"
         if self.mixing and self.network != "style":
             yield f"mixing has no meaning with network: {self.network}: set it to 0"
+        if self.discriminator and self.classes:
+            yield "discriminator knows no classes: leave it out, or give pictures without classes"
+        if self.discriminator and self.crop_px < self.discriminator.least_px:
+            yield f"crop_px must be {self.discriminator.least_px} at least: {self.discriminator.why_least}"
         if not self.adversarial.weight or self.adversarial.since:
             yield "adversarial.weight must be above 0, and adversarial.since 0: there is no other loss"
         for name in (self.name, *self.classes):
@@ -170,7 +179,7 @@ class Gan(Recipe):
         self.average = Average(self.generator, options.ema)
         self.synthesis = machine.compiled(self.generator.synthesis)
         self.learner = Learner([self.generator], options.generator)
-        judge = Judge(options.shape, spectral_norm=options.adversarial.spectral_norm)
+        judge = self.judge(held)
         if options.init:  # one that begins anew beside a generator that can draw never catches up (docs/recipes/gan.md)
             initialise(judge, options.init, machine.tell, "discriminator", must_fit=False)
         self.adversary = Adversary(judge, options.adversarial, machine)
@@ -181,6 +190,16 @@ class Gan(Recipe):
             "discriminator": self.adversary.discriminator,
             "discriminator_optimizer": self.adversary.learner.optimizer,
         }
+
+    def judge(self, held: Sequence[U8]) -> nn.Module:
+        """The discriminator, untrained; held: pictures that say how large features usually are."""
+        o, spectral_norm = self.options, self.options.adversarial.spectral_norm
+        if o.discriminator is None:
+            return Judge(o.shape, spectral_norm=spectral_norm)
+        if o.discriminator.features is None:
+            return PatchGan(o.discriminator, spectral_norm=spectral_norm)
+        features = self.machine.place(load_features(o.discriminator.features))
+        return ProjectedDiscriminator(o.discriminator, features, to_batch(held[:EXAMPLES]), spectral_norm=spectral_norm)
 
     def step(self, clock: Clock) -> Report:
         """One step of the discriminator (or several), then one of the generator."""
