@@ -18,9 +18,9 @@ from safetensors.numpy import load as load_safetensors
 from huafeng.colortable import enlarged, sample
 from huafeng.look import Lut
 from huafeng.lookfit import NODES, far_off, refined
-from huafeng.lookmoments import DIRECTIONS
+from huafeng.lookmoments import DIRECTIONS, unit
 from huafeng.lookposterior import Prior, likeliest
-from huafeng.pixels import F32, U8, Array
+from huafeng.pixels import F32, U8
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
 POOL = 6000  # colours that stand for untouched photos in general
@@ -50,10 +50,10 @@ def learn_lut(
         fit: correct what it leaves (`lookfit`).
     """
     w = _load(weights)
-    pictures = _unit(np.stack(finished))
+    pictures = unit(np.stack(finished))
     colors = _some(pictures.reshape(-1, 3))
     plain = w["usual"] if untouched is None else np.stack(untouched).reshape(-1, 3)
-    neutral = _some(_unit(plain))
+    neutral = _some(unit(plain))
     things = _dense(_pooled(pictures, w), w, "things")
     histogram, quantiles = _statistics(colors)
     of_finished = _dense(histogram, w, "colors")
@@ -86,11 +86,6 @@ def learn_lut(
 def _load(path: Path) -> dict[str, F32]:
     tensors = load_safetensors(path.read_bytes())
     return {name: tensor if tensor.dtype == np.uint8 else tensor.astype(np.float32) for name, tensor in tensors.items()}
-
-
-def _unit(levels: Array) -> F32:
-    """Levels 0..255 -> 0..1."""
-    return np.asarray(levels, np.float32) / np.float32(255)
 
 
 def _some(colors: F32) -> F32:

@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 
-from huafeng.pixels import F32, U8
+from huafeng.pixels import F32, U8, Array
 
 # the 13 directions of the cube: axes and all diagonals, of length 1
 DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32)
@@ -22,6 +22,11 @@ OPPONENT = np.array([[0.7, -0.7, 0.0], [-0.4, -0.4, 0.8]], np.float32)  # red ag
 THRESHOLDS, LATTICE, LEVELS, SECTORS = 20, 5, 9, 6
 ROUNDED = 1e-4  # under roots: equal neighbours have a slope, too
 CHUNK = 40  # photos at once: what they need stays in the cache
+
+
+def unit(levels: Array) -> F32:
+    """Levels 0..255 -> 0..1."""
+    return np.asarray(levels, np.float32) / np.float32(255)
 
 
 def neighbours(thumbnails: U8, count: int, seed: int) -> U8:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from huafeng.colortable import corners, enlarged
 from huafeng.look import Lut
-from huafeng.lookmoments import moments, neighbours
+from huafeng.lookmoments import moments, neighbours, unit
 from huafeng.pixels import F32, U8
 
 F64 = NDArray[np.float64]
@@ -33,6 +33,8 @@ WIDTHS = np.logspace(-4, 0.5, 40)  # among which the prior's width is found
 ROUNDED = 1e-4  # least variance of a moment: rare colours are all alike in a few hundred photos, and not in a folder
 STEP = 0.02  # in deviations of the prior, for derivatives
 SLOPES_OF = 120  # photos over which derivatives are means
+COMMON, RARE = 10.0, 0.3  # a colour weighs as often as photos have it, at most so many times the mean, and a floor more
+RIDGE = 0.07  # the prior's share where a look is expressed by components
 ENOUGH = 300  # photos from which it can be told how moments go together
 
 
@@ -64,30 +66,30 @@ def likeliest(guess: Lut, prior: Prior, finished: U8, untouched: U8 | None = Non
     plain = _Photos(pairs)
     varying = plain if len(pairs) >= ENOUGH else _Photos(prior.photos)
     some = _Photos(pairs[:: max(1, len(pairs) // SLOPES_OF)])
-    wanted = np.mean([moments(_unit(neighbours(finished, PAIRS, k))).mean(0) for k in range(OFTEN)], 0)
+    wanted = np.mean([moments(unit(neighbours(finished, PAIRS, k))).mean(0) for k in range(OFTEN)], 0)
     by_chance = CONTENT * (1 / len(finished) + 1 / len(pairs))
 
     def offsets(z: F64) -> F32:
         return np.tensordot(z.astype(np.float32), fields, 1)
 
-    z = _nearest(guess, fields, plain.colors)
-    center, mean = CENTER * z, plain.moments(offsets(z)).mean(0)
+    z = _nearest(guess, fields, plain)
+    center, found = CENTER * z, plain.moments(offsets(z))
     for _ in range(ITERATIONS):
         now = offsets(z)
-        whiten = _whitening(varying.moments(now)) / math.sqrt(by_chance)
+        whiten = _whitening(found if varying is plain else varying.moments(now)) / math.sqrt(by_chance)
         slopes = whiten @ some.slopes(now, fields)
-        left = whiten @ (wanted - mean)
+        left = whiten @ (wanted - found.mean(0))
         best, width = _posterior(left + slopes @ (z - center), slopes)
         cost, share = (left**2).sum() + ((z - center) ** 2).sum() / width, DAMPING
         while share > LEAST_SHARE:
             there = z + share * (center + best - z)
-            mean_there = plain.moments(offsets(there)).mean(0)
-            if ((whiten @ (wanted - mean_there)) ** 2).sum() + ((there - center) ** 2).sum() / width <= cost:
+            found_there = plain.moments(offsets(there))
+            if ((whiten @ (wanted - found_there.mean(0))) ** 2).sum() + ((there - center) ** 2).sum() / width <= cost:
                 break
             share /= 2
         else:
             break
-        z, mean = there, mean_there
+        z, found = there, found_there
     table = Lut.identity(guess.size).table + enlarged(offsets(z).reshape(NODES, NODES, NODES, 3), guess.size)
     return Lut(np.clip(table, 0, 1).astype(np.float32))
 
@@ -96,7 +98,7 @@ class _Photos:
     """Pairs of neighbouring colours, to be graded again and again."""
 
     def __init__(self, pairs: U8) -> None:
-        self.colors = _unit(pairs)  # [n, p, 2, 3]
+        self.colors = unit(pairs)  # [n, p, 2, 3]
         self.nodes, self.shares = corners(self.colors.reshape(-1, 3), NODES)
 
     def moments(self, field: F32) -> F32:
@@ -127,16 +129,12 @@ def _posterior(left: F64, slopes: F64) -> tuple[F64, float]:
     return v.T @ (width * singular / (1 + width * singular**2) * along), float(width)
 
 
-def _nearest(guess: Lut, fields: F32, colors: F32) -> F64:
+def _nearest(guess: Lut, fields: F32, photos: _Photos) -> F64:
     """Coordinates of a look among the components: least squares over the colours of photos, and a little of the prior."""
-    nodes, shares = corners(colors[:, :, 0].reshape(-1, 3), NODES)
+    nodes, shares = photos.nodes[:, ::2], photos.shares[:, ::2]  # one of each pair
     mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)
-    weight = np.sqrt(np.minimum(mass / mass.mean(), 10) + 0.3)[:, None]
+    weight = np.sqrt(np.minimum(mass / mass.mean(), COMMON) + RARE)[:, None]
     stride = (guess.size - 1) // (NODES - 1)
     offsets = (guess.table - Lut.identity(guess.size).table)[::stride, ::stride, ::stride].reshape(-1, 3)
-    rows = np.concatenate([(fields * weight).reshape(len(fields), -1).T, 0.07 * np.eye(len(fields))])
+    rows = np.concatenate([(fields * weight).reshape(len(fields), -1).T, RIDGE * np.eye(len(fields))])
     return np.asarray(np.linalg.lstsq(rows, np.append((offsets * weight).ravel(), np.zeros(len(fields))))[0])
-
-
-def _unit(levels: U8) -> F32:
-    return levels.astype(np.float32) / np.float32(255)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from huafeng.lookposterior import NODES
+from huafeng.lookposterior import COMMON, NODES, RARE
 from huafeng.training.grades import random_grades
 from huafeng.training.tables import density, identity
 
 COUNT = 8000  # random grades
 COMPONENTS = 64  # hold 99 % of their variance
-COMMON, RARE = 10.0, 0.3  # a colour weighs as often as photos have it, at most so many times the mean, and a floor more
 
 
 def grade_prior(colors: Tensor, count: int = COUNT, seed: int = 5) -> tuple[Tensor, Tensor]:

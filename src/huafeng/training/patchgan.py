@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -29,15 +30,14 @@ class PatchGanOptions:
     features: str | None = None
     """Feature network to see pictures through: features-v1, or a file with SqueezeNet's or VGG's weights; null = pixels."""
 
-    @property
-    def least_px(self) -> int:
-        """The smallest crop of which it sees a whole score."""
-        return 3 * 2**self.halvings if self.features is None else LEAST_PX
-
-    @property
-    def why_least(self) -> str:
-        """What asks for that."""
-        return f"discriminator.halvings is {self.halvings}" if self.features is None else "discriminator.features is set"
+    def refuses(self, crop_px: int) -> Iterator[str]:
+        """Crops of which it sees no whole score."""
+        if self.features is None:
+            least, why = 3 * 2**self.halvings, f"discriminator.halvings is {self.halvings}"
+        else:
+            least, why = LEAST_PX, "discriminator.features is set"
+        if crop_px < least:
+            yield f"crop_px must be {least} at least: {why}"
 
 
 class PatchGan(nn.Module):

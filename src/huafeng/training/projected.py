@@ -13,16 +13,19 @@ matrix that stays as it is: it spreads what the network knows over all channels,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.training.features import FeatureNetwork
+from huafeng.pixels import U8
+from huafeng.training.data import to_batch
+from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.network import M, instance_norm
-from huafeng.training.patchgan import PatchGanOptions
+from huafeng.training.patchgan import PatchGan, PatchGanOptions
+from huafeng.training.recipe import Machine
 from huafeng.training.translation import LEAK
 from huafeng.translator import NORM_EPSILON
 
@@ -58,6 +61,23 @@ class ProjectedDiscriminator(nn.Module):
         scores = [level(seen[name]) for name, level in zip(self.layers, self.levels, strict=True)]
         least = min(score.shape[2] for score in scores), min(score.shape[3] for score in scores)
         return torch.cat([F.adaptive_avg_pool2d(score, least) for score in scores], 1)  # layers of odd sides differ by one
+
+
+def patch_discriminator(
+    options: PatchGanOptions, machine: Machine, examples: Sequence[U8], *, inputs: int = 3, spectral_norm: bool
+) -> nn.Module:
+    """A discriminator of patches of pixels, or, where `options.features` names a network, of its features, untrained.
+
+    Args:
+        examples: real pictures [H, W, 3] of one size, see `ProjectedDiscriminator`.   inputs: channels of what is judged.
+
+    Raises:
+        DataError: there is no such network.
+    """
+    if options.features is None:
+        return PatchGan(options, inputs=inputs, spectral_norm=spectral_norm)
+    features, seen = machine.place(load_features(options.features)), machine.batch(to_batch(examples))
+    return ProjectedDiscriminator(options, features, seen, inputs=inputs, spectral_norm=spectral_norm)
 
 
 class Level(nn.Module):

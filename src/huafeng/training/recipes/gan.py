@@ -9,7 +9,7 @@ both are told the class. docs/recipes/gan.md has the formulas.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,9 +32,9 @@ from huafeng.training.generatorfile import export_generator
 from huafeng.training.judges import Judge
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.options import Between
-from huafeng.training.patchgan import PatchGan, PatchGanOptions
+from huafeng.training.patchgan import PatchGanOptions
 from huafeng.training.pictures import Pictures, open_pictures
-from huafeng.training.projected import ProjectedDiscriminator
+from huafeng.training.projected import patch_discriminator
 from huafeng.training.randomness import torch_numbers
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.recipes.painting import CardOptions, side_by_side, square
@@ -127,8 +127,8 @@ class GanOptions(RunOptions):
             yield f"mixing has no meaning with network: {self.network}: set it to 0"
         if self.discriminator and self.classes:
             yield "discriminator knows no classes: leave it out, or give pictures without classes"
-        if self.discriminator and self.crop_px < self.discriminator.least_px:
-            yield f"crop_px must be {self.discriminator.least_px} at least: {self.discriminator.why_least}"
+        if self.discriminator:
+            yield from self.discriminator.refuses(self.crop_px)
         if not self.adversarial.weight or self.adversarial.since:
             yield "adversarial.weight must be above 0, and adversarial.since 0: there is no other loss"
         for name in (self.name, *self.classes):
@@ -179,7 +179,12 @@ class Gan(Recipe):
         self.average = Average(self.generator, options.ema)
         self.synthesis = machine.compiled(self.generator.synthesis)
         self.learner = Learner([self.generator], options.generator)
-        judge = self.judge(held)
+        judge: nn.Module
+        if options.discriminator is None:
+            judge = Judge(options.shape, spectral_norm=options.adversarial.spectral_norm)
+        else:
+            some, spectral_norm = held[:EXAMPLES], options.adversarial.spectral_norm
+            judge = patch_discriminator(options.discriminator, machine, some, spectral_norm=spectral_norm)
         if options.init:  # one that begins anew beside a generator that can draw never catches up (docs/recipes/gan.md)
             initialise(judge, options.init, machine.tell, "discriminator", must_fit=False)
         self.adversary = Adversary(judge, options.adversarial, machine)
@@ -190,16 +195,6 @@ class Gan(Recipe):
             "discriminator": self.adversary.discriminator,
             "discriminator_optimizer": self.adversary.learner.optimizer,
         }
-
-    def judge(self, held: Sequence[U8]) -> nn.Module:
-        """The discriminator, untrained; held: pictures that say how large features usually are."""
-        o, spectral_norm = self.options, self.options.adversarial.spectral_norm
-        if o.discriminator is None:
-            return Judge(o.shape, spectral_norm=spectral_norm)
-        if o.discriminator.features is None:
-            return PatchGan(o.discriminator, spectral_norm=spectral_norm)
-        features = self.machine.place(load_features(o.discriminator.features))
-        return ProjectedDiscriminator(o.discriminator, features, to_batch(held[:EXAMPLES]), spectral_norm=spectral_norm)
 
     def step(self, clock: Clock) -> Report:
         """One step of the discriminator (or several), then one of the generator."""

@@ -22,9 +22,9 @@ from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.options import Between
 from huafeng.training.painting import LossWeights, Target, painting_losses
-from huafeng.training.patchgan import PatchGan, PatchGanOptions
+from huafeng.training.patchgan import PatchGanOptions
 from huafeng.training.pictures import Pictures, open_pictures
-from huafeng.training.projected import ProjectedDiscriminator
+from huafeng.training.projected import patch_discriminator
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.recipes.painting import CardOptions, card_problems, side_by_side, split, square, to_look_at
 from huafeng.training.transfer import initialise
@@ -97,8 +97,7 @@ class TranslatingOptions(RunOptions, ABC):
         yield from card_problems(self.results())
         if any(px % self.multiple_of for px in self.crop_sizes):
             yield f"crop_px must be a multiple of {self.multiple_of}: the generator halves crops that often"
-        if min(self.crop_sizes) < self.discriminator.least_px:
-            yield f"crop_px must be {self.discriminator.least_px} at least: {self.discriminator.why_least}"
+        yield from self.discriminator.refuses(min(self.crop_sizes))
 
     def results(self) -> Mapping[str, CardOptions]:
         """Names and cards of what comes out."""
@@ -172,20 +171,18 @@ class TranslatingRecipe(Recipe):
             initialise(self.networks, o.init, self.machine.tell)
         self.average = Average(self.networks, o.ema)
         self.learner = Learner([self.networks], o.generator)
+        spectral_norm = o.adversarial.spectral_norm
         self.discriminators = {
-            name: Adversary(self.judge(inputs), o.adversarial, self.machine) for name, inputs in judges.items()
+            name: Adversary(
+                patch_discriminator(o.discriminator, self.machine, self.wanted, inputs=inputs, spectral_norm=spectral_norm),
+                o.adversarial,
+                self.machine,
+            )
+            for name, inputs in judges.items()
         }
         self.parts = {"networks": self.networks, "average": self.average, "networks_optimizer": self.learner.optimizer}
         for name, adversary in self.discriminators.items():
             self.parts |= {name: adversary.discriminator, f"{name}_optimizer": adversary.learner.optimizer}
-
-    def judge(self, inputs: int) -> nn.Module:
-        """A discriminator of so many channels, untrained: of pixels, or of a frozen network's features."""
-        o, spectral_norm = self.options.discriminator, self.options.adversarial.spectral_norm
-        if o.features is None:
-            return PatchGan(o, inputs=inputs, spectral_norm=spectral_norm)
-        features = self.machine.place(load_features(o.features))
-        return ProjectedDiscriminator(o, features, self.batch_of(self.wanted), inputs=inputs, spectral_norm=spectral_norm)
 
     def crops(self, pictures: Pictures, purpose: str) -> Crops:
         """An endless stream of crops."""
