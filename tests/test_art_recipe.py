@@ -307,6 +307,25 @@ def test_tuning_begins_at_what_the_encoder_sees(training: Path) -> None:
     assert not torch.allclose(made.painter.codes[0], made.painter.codes[1], atol=0.01)
 
 
+def test_on_the_built_in_base_built_in_styles_go_on_from_theirs(training: Path) -> None:
+    cup = COMMON["styles"]["cup"]  # type: ignore[index]
+    made = recipe(training, init="base", styles={"cup": cup, "ink": cup})
+    ink = Library([BUILT_IN]).get("ink")
+    for painter in (made.painter, made.average.module):
+        assert painter.codes[1].detach().numpy() == pytest.approx(ink.tensors["code"])
+        assert painter.deltas[1].detach().numpy() == pytest.approx(ink.tensors["delta"])
+        assert not painter.deltas[0].any()
+
+
+def test_inner_layers_learn_not_to_heap_up(training: Path) -> None:
+    """Droplets alone: steps on the same photos lower them; without the option the term is not there."""
+    only = {"content": 0, "style": 0, "total_variation": 0, "flat": 0, "calm": 0, "grid": 0, "droplets": 1.0}
+    made = recipe(training, losses=only, init="base", crop_px=256, generator={"learning_rate": 0.001, "warmup_steps": 0})
+    found = [float(made.step(replace(CLOCK, crop_px=256)).losses["droplets"]) for _ in range(4)]
+    assert 0 < found[-1] < found[0]
+    assert "droplets" not in recipe(training).step(CLOCK).losses
+
+
 def two_styles() -> dict[str, Any]:
     return {
         "cup": {"works": "works/0.png", "short_side_px": 300, "views": 4, "card": CARD},

@@ -25,6 +25,57 @@ def test_gram_by_hand() -> None:
     assert losses.gram(features).tolist() == [[[2.5, 5.5], [5.5, 12.5]]]
 
 
+def test_weighted_gram_by_hand() -> None:
+    """Weights 3 and 1: (3 f1 f1' + f2 f2') / 4; equal weights are as none; a finer map of weights is averaged."""
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
+    weights = torch.tensor([[[[3.0, 1.0]]]])
+    assert losses.gram(features, weights).tolist() == [[[(3 + 4) / 4, (9 + 8) / 4], [(9 + 8) / 4, (27 + 16) / 4]]]
+    assert torch.equal(losses.gram(features, torch.full((1, 1, 1, 2), 0.5)), losses.gram(features))
+    fine = torch.tensor([[[[2.0, 4.0, 0.0, 2.0]]]])  # means 3 and 1
+    assert torch.equal(losses.gram(features, fine), losses.gram(features, weights))
+
+
+def test_busyness_by_hand() -> None:
+    """A chequerboard of 1 px and contrast 0.1 deviates by 0.05 from its mean: 1 - exp(-2.5) of the way from the floor to 1."""
+    board = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 0.1 + 0.4
+    picture = board.expand(1, 3, -1, -1).clone()
+    picture[..., 32:] = 0.45
+    found = losses.busyness(picture, 0.25)
+    assert found.shape == (1, 1, 8, 8)
+    assert found[0, 0, 3:5, 1].tolist() == pytest.approx([0.25 + 0.75 * (1 - math.exp(-2.5))] * 2, abs=0.01)
+    assert found[0, 0, :, 6:].tolist() == [pytest.approx([0.25, 0.25], abs=1e-3)] * 8
+    slope = torch.linspace(0, 1, 256).expand(1, 3, 256, 256)  # a soft shade is as plain as a plain ground
+    assert losses.busyness(slope, 0.25)[..., 4:-4, 4:-4].max().item() < 0.3
+
+
+def test_crowding_by_hand() -> None:
+    """All texture in a quarter of the picture has 4 times the mean energy there; minus 1, squared, over a quarter: 9 / 4."""
+    board = ((torch.arange(256)[:, None] + torch.arange(256)) % 2 - 0.5).expand(1, 3, -1, -1)
+    plain = torch.full((1, 3, 256, 256), 0.5)
+    heaped = plain.clone()
+    heaped[..., :128, :128] += 0.4 * board[..., :128, :128]
+    even, heap, none = (losses.fine_energy(picture) for picture in (plain + 0.4 * board, heaped, plain))
+    assert heap.shape == (1, 1, 32, 32)
+    assert heap[0, 0, 8, 8].item() == pytest.approx(0.2**2, rel=0.01)
+    assert losses.crowding(heap, none).item() == pytest.approx(9 / 4, rel=0.15)  # cells at the border see half of it
+    assert losses.crowding(even, none).item() == pytest.approx(0, abs=1e-4)  # spread evenly
+    assert losses.crowding(heap, heap).item() == 0  # where the photo has it
+    assert losses.crowding(none, none).item() == 0
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_energy_of_features_lies_on_the_photo_s_cells(stride: int) -> None:
+    """One bright place of a layer is seen in the cells around it: 32 px wide, one every 8 px."""
+    features = torch.zeros(1, 2, 256 // stride, 256 // stride)
+    features[0, 0, 100 // stride, 180 // stride] = 1
+    energy = losses.feature_energy(features, stride)
+    assert energy.shape == losses.fine_energy(torch.zeros(1, 3, 256, 256)).shape
+    rows, columns = energy[0, 0].nonzero().T
+    assert abs(8 * rows.float().mean().item() + 3.5 - 100) <= 4
+    assert abs(8 * columns.float().mean().item() + 3.5 - 180) <= 4
+    assert energy.max().item() == pytest.approx(0.5 / (32 // stride) ** 2)
+
+
 def test_style_loss_by_hand() -> None:
     target = torch.tensor([[[2.0, 0.0], [0.0, 2.0]]])
     made = torch.tensor([[[2.0, 1.0], [1.0, 2.0]]])

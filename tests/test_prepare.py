@@ -359,6 +359,27 @@ def test_edges_beside_their_photos(huafeng: Run, tmp_path: Path) -> None:
     assert dark.sum() <= 4 * 42
 
 
+def test_ink_lies_on_the_darker_side(huafeng: Run, tmp_path: Path) -> None:
+    """A step of 100 levels between columns 39 and 40: beyond it, at 38 and 39, where the finer Gaussian is darker by
+    100 (Phi(d / 1) - Phi(d / 1.6)), d = -1.5 and -0.5 px: by 10.7 and 6.9 levels, is ink; the other side stays white."""
+    pytest.importorskip("cv2", reason="drawings need the extra portrait")
+    (tmp_path / "a").mkdir()
+    picture = np.full((80, 100, 3), 60, np.uint8)
+    picture[:, 40:] = 160
+    Image.fromarray(picture).save(tmp_path / "a" / "step.png")
+    assert huafeng("prepare", str(tmp_path / "a"), "--ink", "--quality", "100", "-o", str(tmp_path / "x.tar")).code == 0
+    pair = open_pictures([tmp_path / "x.tar"], silent).read(0)
+    assert pair.shape == (80, 200, 3)
+    drawn = pair[40, :100, 0].astype(int)
+    assert drawn[38:40].max() <= 6
+    assert drawn[40:].min() >= 249
+    assert drawn[:34].min() >= 249
+
+
+def test_lines_or_ink(huafeng: Run, album: Path, tmp_path: Path) -> None:
+    refused(huafeng("prepare", str(album), "--edges", "--ink", "-o", str(tmp_path / "x.tar")), "take one of them")
+
+
 def test_no_faces_at_all(huafeng: Run, album: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2", reason="faces need the extra portrait")
     (album / "a.webp").unlink()

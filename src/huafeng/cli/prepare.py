@@ -29,7 +29,10 @@ def prepare(
         bool, typer.Option("--faces", help="Keep only the square around each photo's largest face, all cut alike.")
     ] = False,
     edges: Annotated[
-        bool, typer.Option("--edges", help="Put each picture's edges to its left: pairs for the recipe pix2pix.")
+        bool, typer.Option("--edges", help="Put each picture's edges to its left, as lines: pairs for the recipe pix2pix.")
+    ] = False,
+    ink: Annotated[
+        bool, typer.Option("--ink", help="The same in ink: a line on the darker side of each edge, which tells more.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
@@ -39,6 +42,8 @@ def prepare(
     huafeng prepare holidays -o holidays.tar
     huafeng prepare portraits --faces --short-side-px 128 -o faces.tar
     """
+    if edges and ink:
+        raise typer.BadParameter("--edges and --ink are two ways to draw: take one of them.")
     from huafeng.cli.progress import progress_bar
     from huafeng.training.pictures import listing
     from huafeng.training.prepare import prepare as make
@@ -51,7 +56,7 @@ def prepare(
             quality=quality,
             shard_mb=shard_mb,
             faces=faces,
-            edges=edges,
+            edges="ink" if ink else "lines" if edges else None,
             force=force,
             progress=progress,
         )

@@ -22,11 +22,55 @@ def luminance(picture: Tensor) -> Tensor:
     return (picture.float() * LUMA.to(picture.device)[None, :, None, None]).sum(1)
 
 
-def gram(features: Tensor) -> Tensor:
+def gram(features: Tensor, weights: Tensor | None = None) -> Tensor:
     """[B, C, H, W] -> float32 [B, C, C]: G = F F^T / (H W) (Gatys et al., CVPR 2016). Multiplies in the features' own
-    precision (bf16 products are summed in float32 by the matrix units)."""
+    precision (bf16 products are summed in float32 by the matrix units).
+
+    weights [B, 1, H', W'] >= 0: how much each place counts, brought to the features' size; G = sum w f f^T / sum w.
+    """
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)  # [B, H W, C]: a view where memory is channels-last
-    return (flat.transpose(1, 2) @ flat).float() / flat.shape[1]
+    if weights is None:
+        return (flat.transpose(1, 2) @ flat).float() / flat.shape[1]
+    w = F.adaptive_avg_pool2d(weights.float(), (features.shape[2], features.shape[3])).flatten(2).transpose(1, 2)  # [B, H W, 1]
+    return ((flat * w.to(flat)).transpose(1, 2) @ flat).float() / w.sum(1, keepdim=True)
+
+
+def busyness(photo: Tensor, floor: float) -> Tensor:
+    """How much happens at each place of photos [B, 3, S, S]: [B, 1, S/8, S/8] in floor..1.
+
+    floor + (1 - floor) (1 - exp(-d / 0.02)), d the standard deviation of the luminance's finer part in cells of 16 px: plain
+    grounds and soft shades count `floor`, hair and leaves 1.
+    """
+    return floor + (1 - floor) * (1 - (-fine_energy(photo, 16).sqrt() / 0.02).exp())
+
+
+def fine_energy(picture: Tensor, cell: int = 32) -> Tensor:
+    """Pictures [B, 3, S, S] -> mean square of the luminance's part finer than about 16 px, in overlapping cells of `cell` px:
+    [B, 1, S/8, S/8]."""
+    luma = luminance(picture)[:, None]
+    soft = F.avg_pool2d(F.avg_pool2d(luma, 9, 1, 4, count_include_pad=False), 9, 1, 4, count_include_pad=False)
+    return F.avg_pool2d((luma - soft).square(), cell, 8, (cell - 8) // 2, count_include_pad=False)
+
+
+def feature_energy(features: Tensor, stride: int, cell: int = 32) -> Tensor:
+    """Features [B, C, S / stride, S / stride], stride 2 or 4 -> their mean square in the same cells: [B, 1, S/8, S/8]."""
+    square = features.float().square().mean(1, keepdim=True)
+    return F.avg_pool2d(square, cell // stride, 8 // stride, (cell - 8) // stride // 2, count_include_pad=False)
+
+
+def crowding(energy: Tensor, photo: Tensor) -> Tensor:
+    """Texture heaped up where the photo has none: mean of relu(e - 1.5 e(photo) - 1)^2, e an energy over its own mean.
+
+    Gram matrices ask for texture, but not where: a generator may put it all into a few shades and plain corners, as scales and
+    rings. With instance norm it has a second reason to: a spot of great activations sets the scale of all others (the
+    droplets of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, section 2).
+
+    Args:
+        energy: of a result, or of the generator's inner layers, [B, 1, h, w].
+        photo: `fine_energy` of the photo, [B, 1, h, w].
+    """
+    made, plain = (e / (e.mean((1, 2, 3), keepdim=True) + 1e-5) for e in (energy, photo))
+    return (made - 1.5 * plain - 1).relu().square().mean()
 
 
 def style_loss(made: Tensor, target: Tensor) -> Tensor:

@@ -136,8 +136,11 @@ class Generator(nn.Module):
             self.modulation.bias.copy_(torch.cat([*ones, torch.zeros(COLOR)]))
             self.modulation.weight[-COLOR:] = 0
 
-    def forward(self, photo: Tensor, code: Tensor, delta: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
-        """See the class."""
+    def forward(
+        self, photo: Tensor, code: Tensor, delta: Tensor | None = None, noise: Tensor | None = None,
+        inner: list[Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """See the class; `inner`, where given, receives three layers behind the coarsest grid: [B, C, H/4, W/4] twice, /2."""
         with torch.autocast(code.device.type, enabled=False):
             modulation = self.modulation(code) + (0.0 if delta is None else delta)  # [B, M]
         *parts, color = modulation.split([c for c in self.channels for _ in (0, 1)] + [COLOR], dim=1)
@@ -149,8 +152,12 @@ class Generator(nn.Module):
             x = x + F.conv2d(noise, self.grain)
         for block in self.blocks:
             x = block(x, norms)
-        x = self.block4(F.relu(self.up4(x, norms) + at4), norms)  # [B, 32, H/4, W/4]
-        x = self.mix2(F.relu(self.up2(x, norms) + at2), norms)  # [B, 16, H/2, W/2]
+        up4 = self.up4(x, norms)  # [B, 32, H/4, W/4]
+        x = self.block4(F.relu(up4 + at4), norms)
+        up2 = self.up2(x, norms)  # [B, 16, H/2, W/2]
+        if inner is not None:
+            inner += [up4, x, up2]
+        x = self.mix2(F.relu(up2 + at2), norms)
         x = F.conv2d(x, upsampling_kernel(self.last), self.last_bias.repeat_interleave(4), padding=1)
         # The norms forget the photo's own colours; this path lets a style keep some, by a colour matrix [3, 3].
         soft = F.avg_pool2d(photo - 0.5, 4, stride=2, padding=1)  # [B, 3, H/2, W/2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -42,6 +42,13 @@ class LossWeights:
     """Peaks in the spectrum at periods of 8, 4 and 2 px: against checkerboards."""
     detail: Annotated[float, Between(0)] = 0.0
     """Difference of the finest detail to the photo's."""
+    crowding: Annotated[float, Between(0)] = 0.0
+    """Texture heaped up in a few places where the photo has none: against scales and rings in soft shades."""
+    droplets: Annotated[float, Between(0)] = 0.0
+    """The same in the generator's inner layers, from where it comes."""
+    plain: Annotated[float, Between(0.01, 1)] = 1.0
+    """How much plain places of the photo count in the results' Gram matrices; 1 = as all others. With less, what is not
+    painted on a plain ground need not be painted twice elsewhere."""
 
 
 class Painter(nn.Module):
@@ -95,6 +102,14 @@ def window(clock: Clock, *pictures: Tensor) -> list[Tensor]:
     return [p[..., dy : dy + clock.crop_px, dx : dx + clock.crop_px] for p in pictures]
 
 
+def droplets(inner: Sequence[Tensor], photo: Tensor) -> Tensor:
+    """How far the generator's inner layers (`Generator.forward`) for photos [B, 3, S, S] heap up; without their margin."""
+    rim = MARGIN // STRIDE
+    maps = [losses.feature_energy(layer, photo.shape[2] // layer.shape[2]) for layer in inner]
+    first, *others = (energy[..., rim:-rim, rim:-rim] for energy in [losses.fine_energy(photo), *maps])
+    return torch.stack([losses.crowding(energy, first) for energy in others]).mean()
+
+
 def painting_losses(
     weights: LossWeights, features: FeatureNetwork, machine: Machine, made: Tensor, photo: Tensor, target: Target
 ) -> dict[str, Tensor]:
@@ -108,7 +123,8 @@ def painting_losses(
     if weights.content:
         parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted)
     if weights.style:
-        distances = [losses.style_loss(losses.gram(found[k]), target.grams[k]) for k in layers]
+        counts = None if weights.plain == 1 else losses.busyness(photo, weights.plain)
+        distances = [losses.style_loss(losses.gram(found[k], counts), target.grams[k]) for k in layers]
         parts["style"] = weights.style * torch.stack(distances).mean()
     if weights.statistics:
         distances = [losses.adain_loss(losses.channel_statistics(found[k]), target.statistics[k]) for k in layers]
@@ -123,4 +139,7 @@ def painting_losses(
         parts["grid"] = weights.grid * losses.grid_excess(made, mean=machine.processes.mean)
     if weights.detail:
         parts["detail"] = weights.detail * losses.detail_loss(made, photo)
+    if weights.crowding:
+        energies = (losses.fine_energy(picture) for picture in (made, photo))
+        parts["crowding"] = weights.crowding * losses.crowding(*energies)
     return parts

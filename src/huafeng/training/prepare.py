@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,7 @@ from huafeng.errors import DataError, OutputError, PhotoError
 from huafeng.faces import find_frames
 from huafeng.pixels import U8
 from huafeng.training.ahead import in_order
-from huafeng.training.edges import edge_map
+from huafeng.training.edges import ink_map, line_map
 from huafeng.training.pictures import Entry, list_entries, read_upright, shrunk
 from huafeng.training.shards import ShardWriter
 
@@ -59,7 +59,7 @@ def prepare(
     quality: int = 95,
     shard_mb: int = 256,
     faces: bool = False,
-    edges: bool = False,
+    edges: Literal["lines", "ink"] | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prepared:
@@ -72,7 +72,7 @@ def prepare(
         out: X.tar; where more than `shard_mb` (millions of bytes) are needed, X-000.tar, X-001.tar, ...
         quality: of the JPEGs, 1..100.
         faces: keep of each photo only the square around its largest face, all cut alike (see `face_square`).
-        edges: put each picture's edges to its left: pairs for the recipe pix2pix.
+        edges: put each picture's edges to its left, as lines or in ink: pairs for the recipe pix2pix.
         force: replace an older set of this name.
         progress: is told (done, total).
 
@@ -96,7 +96,8 @@ def prepare(
                     return _Made(entry, b"", b"", 0, 0, faceless=True)
                 pixels = shrunk(square, short_side_px)
             if edges:
-                pixels = np.concatenate([edge_map(pixels), pixels], 1)
+                drawn = line_map(pixels) if edges == "lines" else ink_map(pixels)
+                pixels = np.concatenate([drawn, pixels], 1)
             jpeg = io.BytesIO()
             Image.fromarray(pixels).save(jpeg, "JPEG", quality=quality, subsampling="4:4:4")
         except PhotoError as error:
@@ -108,7 +109,7 @@ def prepare(
     duplicates: list[str] = []
     unreadable: dict[str, str] = {}
     faceless: list[str] = []
-    about = {"short_side_px": short_side_px, "quality": quality, "faces": faces, "edges": edges}
+    about = {"short_side_px": short_side_px, "quality": quality, "faces": faces, "edges": edges or False}
     with (
         ShardWriter(out, about, shard_mb * 10**6, force) as writer,
         contextlib.closing(in_order(make, entries)) as results,

@@ -27,13 +27,13 @@ from tqdm import tqdm
 from huafeng.art import QUIET
 from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
 from huafeng.errors import DataError
-from huafeng.library import Library
+from huafeng.library import BUILT_IN, Library
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
-from huafeng.training.painting import Painter, Target, noise, painting_losses, window
+from huafeng.training.painting import Painter, Target, droplets, noise, painting_losses, window
 from huafeng.training.pictures import Pictures, listing, open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
@@ -158,11 +158,23 @@ class Art(PaintingRecipe):
             for encoder in (self.painter.encoder, self.average.module.encoder):
                 encoder.fit(views)  # type: ignore[union-attr]
 
-    def freeze(self) -> None:
-        """The generator and the encoder, where only codes and deltas are to learn."""
+    def begin(self) -> None:
+        """`tune`: generator and encoder shall not learn. Else, on the built-in generator, built-in styles go on from theirs."""
         if self.options.tune:
             self.painter.generator.requires_grad_(False)
             self.painter.encoder.requires_grad_(False)  # type: ignore[union-attr]
+        elif self.options.init == BASE:
+            self.begin_at_built_in()
+
+    @torch.no_grad()
+    def begin_at_built_in(self) -> None:
+        """Codes and deltas of styles that have a built-in one's name become that one's."""
+        library = Library((BUILT_IN,))
+        for row, name in enumerate(self.styles):
+            if name in library.names() and (found := library.get(name)).kind == "art":
+                for into, part in ((self.painter.codes, "code"), (self.painter.deltas, "delta")):
+                    if part in found.tensors:
+                        into[row] = torch.from_numpy(found.tensors[part].copy())
 
     @torch.no_grad()
     def begin_at_encoded_works(self) -> None:
@@ -201,13 +213,17 @@ class Art(PaintingRecipe):
             with self.machine.autocast():
                 code = code.index_copy(0, anything.to(at.device), self.painter.encoder(views, kept.to(at.device)))
             delta = delta * (style != ANY).to(delta)[:, None]
+        inner: list[Tensor] | None = [] if self.options.losses.droplets else None
         with self.machine.autocast():
-            made = self.seen_through(photo, code, delta, noise(clock, photo))
+            made = self.seen_through(photo, code, delta, noise(clock, photo), inner)
+        heaped = droplets(inner, photo) if inner else None
         made, photo = window(clock, made, photo)
         chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
         seen = self.target_of_batch(views) if len(anything) else []
         targets = [self.works[s].target(c) if s != ANY else seen.pop(0) for s, c in zip(style.tolist(), chosen, strict=True)]
         losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, stacked(targets))
+        if heaped is not None:
+            losses["droplets"] = self.options.losses.droplets * heaped
         shown = None
         if judged.any():
             real = [self.work_crop(clock, int(row), int(styles[row]), chosen[i]) for row, i in zip(rows, local, strict=True)]

@@ -122,7 +122,7 @@ class PaintingRecipe(Recipe):
         self.painter = machine.place(options.painter())
         if options.init:
             initialise(self.painter, options.init, machine.tell)
-        self.freeze()
+        self.begin()
         self.average = Average(self.painter, options.ema)
         self.seen_through = machine.compiled(self.painter.generator)
         self.learner = Learner([self.painter], options.generator)
@@ -136,8 +136,8 @@ class PaintingRecipe(Recipe):
             "discriminator_optimizer": self.adversary.learner.optimizer,
         }
 
-    def freeze(self) -> None:
-        """Keep what is not to learn from learning; nothing, here."""
+    def begin(self) -> None:
+        """What is done to the painter before it learns; nothing, here."""
 
     def photo_batch(self, clock: Clock) -> Tensor:
         """This process's photos of the step [B, 3, S, S], with the margin around."""
