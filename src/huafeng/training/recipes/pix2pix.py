@@ -58,9 +58,6 @@ class Pix2PixOptions(TranslatingOptions):
     """The generator's size."""
     pixel: Annotated[float, Between(0)] = 100.0
     """Weight of the mean absolute difference to the true partner."""
-    structure: Annotated[float, Between(0)] = 0.0
-    """Weight of 1 - SSIM to the true partner (Zhao et al., "Loss Functions for Image Restoration with Neural Networks", IEEE
-    TCI 2017); not in the paper. Where inputs leave much open, means of all that might be are less grey by it."""
     dropout: bool = True
     """Leave out half of the numbers of the innermost layers, at random: the paper's noise. In training only."""
     augment: Augment = field(default_factory=lambda: Augment(reach=(0.9, 1.0)))
@@ -117,8 +114,6 @@ class Pix2Pix(TranslatingRecipe):
         with self.machine.autocast():
             made = self.there(photo, dropping(clock) if o.dropout else None)
         losses = {"pixel": o.pixel * F.l1_loss(made, truth)}
-        if o.structure:
-            losses["structure"] = o.structure * dissimilarity(made, truth)
 
         # A pair is shown as one picture of six planes: what is done to it is done to both.
         # Discriminator phase: min over D of the adversarial loss between (x, y) and (x, G(x))
