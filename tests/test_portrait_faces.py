@@ -154,10 +154,24 @@ def test_only_who_asks_for_it_needs_opencv(stylizer: Stylizer, astronaut: U8, no
         painted(stylizer, small, 0.5)
 
 
+@needs_opencv
+def test_faces_are_painted_gently_unless_told_otherwise(stylizer: Stylizer, astronaut: U8) -> None:
+    small = np.ascontiguousarray(astronaut[:256, 100:356])
+    usual = stylizer.apply(Photo.from_array(small), Edit(parse_styles("monet"))).pixels
+    assert np.array_equal(usual, painted(stylizer, small, faces.GENTLE))
+    assert (usual != painted(stylizer, small, 0)).any()
+
+
+def test_without_opencv_they_are_painted_as_everything_else(stylizer: Stylizer, astronaut: U8, no_opencv: None) -> None:
+    small = np.ascontiguousarray(astronaut[:128, 150:278])
+    usual = stylizer.apply(Photo.from_array(small), Edit(parse_styles("monet"))).pixels
+    assert np.array_equal(usual, painted(stylizer, small, 0))
+
+
 def test_the_edit_has_it() -> None:
     edit = Edit(parse_styles("monet"), faces=0.5)
     assert Edit.from_json(edit.to_json()) == edit
-    assert Edit(parse_styles("monet")).faces == 0
+    assert Edit(parse_styles("monet")).faces == "auto"
     with pytest.raises(EditError, match="faces is 2, it must be between 0 and 1"):
         Edit(parse_styles("monet"), faces=2)
 
@@ -165,7 +179,7 @@ def test_the_edit_has_it() -> None:
 @needs_opencv
 def test_the_command_has_it(huafeng, astronaut: U8) -> None:
     Image.fromarray(astronaut[:256, 100:356]).save("her.png")
-    assert huafeng("apply", "monet", "her.png").code == 0
+    assert huafeng("apply", "monet", "her.png", "--faces", "0").code == 0
     assert huafeng("apply", "monet", "her.png", "--faces", "1", "-o", "gentle.png").code == 0
     plain, gentle = (np.asarray(Image.open(name)) for name in ("her-monet.png", "gentle.png"))
     assert (plain != gentle).any()

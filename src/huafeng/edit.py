@@ -36,7 +36,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "bottom": (0, 1),
 }
 # What the numbers may be instead, as text.
-_WORDS: dict[str, tuple[str, ...]] = {"skin": ("auto", "off")}
+_WORDS: dict[str, tuple[str, ...]] = {"faces": ("auto",), "skin": ("auto", "off")}
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -137,8 +137,8 @@ class Edit(_Checked):
         detail: how much of the photo's own fine detail comes back, 0..1.
         keep_colors: keep the photo's own colours.
         region: where to style; None is everywhere.
-        faces: how gently arts paint faces, 0..1: with smaller strokes and less strength; 0 as everything else. More
-            than 0 needs OpenCV, the extra `portrait`.
+        faces: how gently arts paint faces, 0..1: with smaller strokes and less strength; 0 as everything else. "auto" is 0.75
+            where OpenCV (the extra `portrait`) is installed, and 0 elsewhere; a number above 0 needs it.
         skin: how far looks may shift the colours of skin, as a CIEDE2000 difference 0..100; "off" as far as they do.
             "auto" is 4 where OpenCV (the extra `portrait`) is installed, and "off" elsewhere; a number needs it.
 
@@ -152,7 +152,7 @@ class Edit(_Checked):
     detail: float = 0.5
     keep_colors: bool = False
     region: Region | None = None
-    faces: float = 0.0
+    faces: float | str = "auto"
     skin: float | str = "auto"
 
     @property

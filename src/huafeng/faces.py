@@ -26,6 +26,7 @@ OVERLAP = 0.1  # of a frame within a larger one: then it is part of that face, o
 PAINTED_PX = 600  # width at which a face is painted: on a smaller one strokes cover eyes and mouth
 FINEST = 0.25  # strokes at least this large, compared to elsewhere: finer ones show nothing of the style
 STRENGTH = 0.7  # of the style, inside a face
+GENTLE = 0.75  # unless the edit says how gently: eyes and mouths stay clear, and a face still belongs to its picture
 FEATHER = 2 / 3  # of the ellipse's radius: a third of its size
 MASK_PX = 256  # more would not be seen in so soft a mask
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from huafeng.edit import Edit
 from huafeng.errors import PhotoError, StyleError
-from huafeng.faces import available, find_frames, manner, place_of
+from huafeng.faces import GENTLE, available, find_frames, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.grade import Grade, apply_grade
 from huafeng.library import Library
@@ -146,7 +146,8 @@ class Stylizer:
                 yield network.begin, network.plan.working_px, share
 
     def _painted(self, pixels: U8, begin: Begin, working_px: int, edit: Edit) -> U8:
-        frames = find_frames(pixels) if edit.faces > 0 else []
+        gentleness = float(edit.faces) if edit.faces != "auto" else GENTLE if available() else 0.0
+        frames = find_frames(pixels) if gentleness > 0 else []
         height, width = pixels.shape[:2]
         working = resize(pixels, *working_size(width, height, edit.stroke, working_px))
         painter = begin(working)
@@ -159,7 +160,7 @@ class Stylizer:
         for frame in frames:
             rows, columns, mask = place_of(frame, width, height)
             scale = working.shape[1] / width
-            stroke, strength = manner(edit.faces, frame.width * scale)
+            stroke, strength = manner(gentleness, frame.width * scale)
             part, face = pixels[rows, columns], styled[rows, columns]
             if stroke < 1:
                 face = paint(part, resize(part, *(max(1, round(side * scale / stroke)) for side in part.shape[1::-1])))

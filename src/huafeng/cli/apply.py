@@ -73,7 +73,8 @@ def apply(
     faces: Annotated[
         float | None,
         typer.Option(
-            metavar="0..1", help="How gently faces are painted: with smaller strokes and less strength (default 0: not)."
+            metavar="0..1",
+            help="How gently faces are painted: with smaller strokes and less strength (default 0.75 with OpenCV).",
         ),
     ] = None,
     skin: Annotated[
