@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.special import erfc
 
-from huafeng.evaluation.cleanliness import LATTICE, flat_noise, grid_energy, grid_energy_of, halo, lattice_power
+from huafeng.evaluation.cleanliness import LATTICE, flat_noise, grid_energy, grid_energy_of, halo, heaped, lattice_power
 
 
 def grey(values):
@@ -128,3 +128,24 @@ def test_noise_outside_of_flat_areas_does_not_count():
     result[:, 130:] += rng.normal(0, 20, (256, 126))
     assert flat_noise(grey(photo), grey(result)) == flat_noise(grey(photo), grey(photo)) == 0
     assert math.isnan(flat_noise(grey(rng.normal(128, 20, (256, 256))), grey(photo)))
+
+
+def test_heaped_by_hand():
+    """All texture in a quarter: 4 times the mean energy there, less 1, squared, over a quarter: 9 / 4. A window of 32 px softens
+    the heap's border, so it is a little less."""
+    board = (np.indices((512, 512)).sum(0) % 2 * 2 - 1) * 40.0
+    plain, heap = np.full((512, 512), 128.0), board.copy()
+    heap[256:], heap[:, 256:] = 0, 0
+    assert heaped(grey(plain), grey(plain + heap)) == pytest.approx(9 / 4, rel=0.15)
+    assert heaped(grey(plain), grey(plain + board)) == pytest.approx(0, abs=1e-3)
+    assert heaped(grey(plain + heap), grey(plain + heap)) == 0
+    assert heaped(grey(plain), grey(plain)) == 0
+    assert (
+        heaped(grey(plain), grey(plain + np.random.default_rng(0).integers(0, 2, plain.shape))) < 0.01
+    )  # a level is no texture
+
+
+def test_photos_are_not_heaped_over_themselves(crops):
+    for crop in crops[::6]:
+        assert heaped(crop, crop) == 0
+        assert heaped(crop, 255 - crop) == pytest.approx(0, abs=1e-6)

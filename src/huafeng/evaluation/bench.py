@@ -17,7 +17,7 @@ import torch
 
 from huafeng.errors import DataError, PhotoError
 from huafeng.evaluation import faces as facefinder
-from huafeng.evaluation.cleanliness import CROP, flat_noise, halo, lattice_power
+from huafeng.evaluation.cleanliness import CROP, flat_noise, halo, heaped, lattice_power
 from huafeng.evaluation.color import COLOR_FIGURES
 from huafeng.evaluation.figure import GLOSSARY, CurvePoint, Figure, pinned
 from huafeng.evaluation.networks import BATCH, Network, batches, look
@@ -44,7 +44,13 @@ MIXED_UP = 0.25  # share of results that fit another photo better, from which on
 # 19 in 20 results of the strongest built-in styles fit their own by 0.21 or more.
 BETTER_FIT = 0.1
 
-PIXEL_FIGURES: Mapping[str, Measure] = {**PAIR_FIGURES, "halo": halo, "flat-noise": flat_noise, **COLOR_FIGURES}
+PIXEL_FIGURES: Mapping[str, Measure] = {
+    **PAIR_FIGURES,
+    "halo": halo,
+    "flat-noise": flat_noise,
+    "heaped": heaped,
+    **COLOR_FIGURES,
+}
 
 
 class Bench:

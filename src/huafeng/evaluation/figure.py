@@ -163,6 +163,11 @@ GLOSSARY: dict[str, Definition] = {
         "A style whose ground has texture (canvas, paper) has it on purpose.",
         unit="of 255",
     ),
+    "heaped": Definition(
+        "Texture in heaps", "clean", "lower",
+        "How far a result's texture lies in heaps where the photo has none, as scales and rings in soft shades: 0 = nowhere.",
+        "A style that paints nothing but a few strokes has heaps on purpose. The built-in styles are trained against a like figure.",
+    ),
     "ciede2000": Definition(
         "Colour change", "look", "photo",
         "Mean CIEDE2000 colour difference to the photo: 1 is just visible.",
