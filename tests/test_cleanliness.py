@@ -131,8 +131,8 @@ def test_noise_outside_of_flat_areas_does_not_count():
 
 
 def test_heaped_by_hand():
-    """All texture in a quarter: 4 times the mean energy there, less 1, squared, over a quarter: 9 / 4. A window of 32 px softens
-    the heap's border, so it is a little less."""
+    """All texture in a quarter: 4 times the mean energy there, less 1, squared, over a quarter: 9 / 4. A window of 32 px
+    softens the heap's border, so it is a little less."""
     board = (np.indices((512, 512)).sum(0) % 2 * 2 - 1) * 40.0
     plain, heap = np.full((512, 512), 128.0), board.copy()
     heap[256:], heap[:, 256:] = 0, 0
@@ -140,9 +140,8 @@ def test_heaped_by_hand():
     assert heaped(grey(plain), grey(plain + board)) == pytest.approx(0, abs=1e-3)
     assert heaped(grey(plain + heap), grey(plain + heap)) == 0
     assert heaped(grey(plain), grey(plain)) == 0
-    assert (
-        heaped(grey(plain), grey(plain + np.random.default_rng(0).integers(0, 2, plain.shape))) < 0.01
-    )  # a level is no texture
+    level = np.random.default_rng(0).integers(0, 2, plain.shape)
+    assert heaped(grey(plain), grey(plain + level)) < 0.01  # is no texture
 
 
 def test_photos_are_not_heaped_over_themselves(crops):

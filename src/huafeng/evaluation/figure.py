@@ -166,7 +166,7 @@ GLOSSARY: dict[str, Definition] = {
     "heaped": Definition(
         "Texture in heaps", "clean", "lower",
         "How far a result's texture lies in heaps where the photo has none, as scales and rings in soft shades: 0 = nowhere.",
-        "A style that paints nothing but a few strokes has heaps on purpose. The built-in styles are trained against a like figure.",
+        "A style of a few strokes on plain ground has heaps on purpose. The built-in styles are trained against its like.",
     ),
     "ciede2000": Definition(
         "Colour change", "look", "photo",
