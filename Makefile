@@ -23,7 +23,7 @@ bench: .venv/dev.done
 	$(PYTHON) -m venv .venv
 
 .venv/demo.done: pyproject.toml .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,demo]"
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,portrait,demo]"
 	touch $@
 
 # torch first and pinned: a looser requirement may fetch gigabytes of CUDA libraries
