@@ -96,7 +96,7 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
         tune=True,
         steps=MOST_STEPS,
         ema=0.98,
-        losses=LossWeights(content=1.3, style=5.0, plain=0.25, grid=0.3, crowding=0.5),
+        losses=LossWeights(content=1.3, plain=0.25, grid=0.3, crowding=0.5),
         generator=LearnerOptions(learning_rate=0.01, warmup_steps=20, final=0.05),
         adversarial=AdversarialOptions(weight=0.0),
         checkpoint_minutes=60.0,
