@@ -120,8 +120,8 @@ def test_another_discriminator_sees_something_else(taught: Run, method: Method, 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_map_adds_up_to_what_hiding_does(taught: Run, method: Method) -> None:
-    """The mean over the picture foretells the logit's change when all detail is hidden: detail so small that this is linear, and
-    large beside what rounding to levels adds."""
+    """The mean over the picture foretells the logit's change when all detail is hidden: detail so small that this is linear,
+    and large beside what rounding to levels adds."""
     picture = smooth(np.random.default_rng(3))
     faint = np.clip(picture + np.tile(checkerboard(), (4, 4))[:, :, None] // 5, 0, 255).astype(np.uint8)
     hidden = gaussian_filter(faint.astype(float), (explain.HIDING_PX, explain.HIDING_PX, 0)).round().astype(np.uint8)
