@@ -33,7 +33,7 @@ from huafeng.training.adversary import Shown
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
-from huafeng.training.painting import Painter, Target, droplets, noise, painting_losses, window
+from huafeng.training.painting import Painter, Target, painting_losses, window
 from huafeng.training.pictures import Pictures, listing, open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
@@ -213,17 +213,13 @@ class Art(PaintingRecipe):
             with self.machine.autocast():
                 code = code.index_copy(0, anything.to(at.device), self.painter.encoder(views, kept.to(at.device)))
             delta = delta * (style != ANY).to(delta)[:, None]
-        inner: list[Tensor] | None = [] if self.options.losses.droplets else None
-        with self.machine.autocast():
-            made = self.seen_through(photo, code, delta, noise(clock, photo), inner)
-        heaped = droplets(inner, photo) if inner else None
+        made, inner = self.painted(clock, photo, code, delta)
         made, photo = window(clock, made, photo)
         chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
         seen = self.target_of_batch(views) if len(anything) else []
         targets = [self.works[s].target(c) if s != ANY else seen.pop(0) for s, c in zip(style.tolist(), chosen, strict=True)]
         losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, stacked(targets))
-        if heaped is not None:
-            losses["droplets"] = self.options.losses.droplets * heaped
+        losses |= inner
         shown = None
         if judged.any():
             real = [self.work_crop(clock, int(row), int(styles[row]), chosen[i]) for row, i in zip(rows, local, strict=True)]

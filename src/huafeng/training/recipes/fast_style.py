@@ -17,7 +17,7 @@ import torch
 from huafeng.training.adversary import Shown
 from huafeng.training.data import Augment, Crops
 from huafeng.training.options import Between
-from huafeng.training.painting import noise, painting_losses, window
+from huafeng.training.painting import painting_losses, window
 from huafeng.training.pictures import open_pictures
 from huafeng.training.recipe import Clock, Machine, Report
 from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe
@@ -71,10 +71,10 @@ class FastStyle(PaintingRecipe):
 
         # Generator phase: min content + style + smoothness + w fool(D(G(x)))
         photo = self.photo_batch(clock)
-        with self.machine.autocast():
-            made = self.seen_through(photo, painter.codes[style], painter.deltas[style], noise(clock, photo))
+        made, inner = self.painted(clock, photo, painter.codes[style], painter.deltas[style])
         made, photo = window(clock, made, photo)
         losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, self.targets[0])
+        losses |= inner
         shown = None
         if self.adversary.plays(clock):
             real = self.machine.batch(self.patches.batch(clock.images + mine.start, count, clock.crop_px))

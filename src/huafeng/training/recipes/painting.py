@@ -25,7 +25,7 @@ from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.network import Discriminator
 from huafeng.training.options import Between
-from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, painting_losses
+from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, droplets, noise, painting_losses
 from huafeng.training.pairs import PicturePairs
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
@@ -144,6 +144,14 @@ class PaintingRecipe(Recipe):
         mine = clock.mine
         crops = self.photos.batch(clock.images + mine.start, mine.stop - mine.start, clock.crop_px + 2 * MARGIN)
         return self.machine.batch(crops)
+
+    def painted(self, clock: Clock, photo: Tensor, code: Tensor, delta: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Results for photos with their margin, and the loss on the generator's inner layers, where one is asked for."""
+        weight = self.options.losses.droplets
+        inner: list[Tensor] | None = [] if weight else None
+        with self.machine.autocast():
+            made = self.seen_through(photo, code, delta, noise(clock, photo), inner)
+        return made, {"droplets": weight * droplets(inner, photo)} if inner else {}
 
     def learn(self, clock: Clock, losses: dict[str, Tensor], shown: Shown | None) -> Report:
         """The rest of a step: both players learn, `shown` being what the discriminator sees, if it takes part."""
