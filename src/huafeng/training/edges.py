@@ -20,7 +20,6 @@ STRONG = 4.0  # times the median gradient: a line begins there
 WEAK = 2.0  # and goes on down to there
 FAINTEST = 40.0  # of Sobel's gradient: plain grounds stay empty
 
-
 FINE, COARSE = 1.0, 1.6  # sigmas of ink's two Gaussians, px: about the Laplacian of one (Marr & Hildreth)
 PAPER, INK = -1.0, -3.0  # levels by which the finer one is darker: white from here, black from there
 

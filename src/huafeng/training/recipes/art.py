@@ -170,8 +170,9 @@ class Art(PaintingRecipe):
     def begin_at_built_in(self) -> None:
         """Codes and deltas of styles that have a built-in one's name become that one's."""
         library = Library((BUILT_IN,))
+        names = library.names()
         for row, name in enumerate(self.styles):
-            if name in library.names() and (found := library.get(name)).kind == "art":
+            if name in names and (found := library.get(name)).kind == "art":
                 for into, part in ((self.painter.codes, "code"), (self.painter.deltas, "delta")):
                     if part in found.tensors:
                         into[row] = torch.from_numpy(found.tensors[part].copy())
