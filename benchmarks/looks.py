@@ -23,7 +23,8 @@ from PIL import Image
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.cube import read_hald
 from huafeng.look import Lut, apply_lut
-from huafeng.looklearner import WEIGHTS, learn_lut, linear_transport, thumbnail
+from huafeng.looklearner import WEIGHTS, learn_lut, linear_transport
+from huafeng.lookmoments import glimpse
 from huafeng.pixels import F32, U8
 from huafeng.training.pictures import open_pictures
 
@@ -50,14 +51,14 @@ def main() -> None:
     draw = np.random.default_rng(SEED + 1)
     pixels = [p.reshape(-1, 3)[draw.integers(p.shape[0] * p.shape[1], size=PIXELS)] for p in pictures]
     neutral = [training.read(i, 256) for i in range(0, len(training), max(1, len(training) // 400))]
-    neutral_thumbs = [thumbnail(p) for p in neutral]
+    untouched = [glimpse(p) for p in neutral]
 
     methods: dict[str, Learner] = {
         "identity": lambda finished: Lut.identity(33),
         "MKL": lambda finished: transported(neutral, finished),
-        "network alone": lambda finished: learn_lut([thumbnail(p) for p in finished], weights=args.learner, fit=False),
-        "learned": lambda finished: learn_lut([thumbnail(p) for p in finished], weights=args.learner),
-        "learned, --from": lambda finished: learn_lut([thumbnail(p) for p in finished], neutral_thumbs, args.learner),
+        "network alone": lambda finished: learn_lut([glimpse(p) for p in finished], weights=args.learner, fit=False),
+        "learned": lambda finished: learn_lut([glimpse(p) for p in finished], weights=args.learner),
+        "learned, --from": lambda finished: learn_lut([glimpse(p) for p in finished], untouched, args.learner),
     }
     if args.baselines:
         methods["sliced W."] = lambda finished: sliced_fit(neutral, finished)

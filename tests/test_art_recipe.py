@@ -123,7 +123,9 @@ def solid(*colors: tuple[int, int, int], shares: tuple[int, ...] = (1,)) -> U8:
 
 def works(pictures: list[U8], nearest: int, usual: list[U8]) -> Works:
     targets = [
-        Target({"layer": torch.full((1, 2, 2), 1.0 + 2 * i)}, {"layer": torch.full((1, 2, 2), 10.0 * i)})
+        Target(
+            {"layer": torch.full((1, 2, 2), 1.0 + 2 * i)}, {"layer": torch.full((1, 2, 2), 10.0 * i)}, torch.tensor([0.1 * i])
+        )
         for i in range(len(pictures))
     ]
     return Works(pictures, targets, nearest, palette(to_batch(usual)))
@@ -319,7 +321,17 @@ def test_on_the_built_in_base_built_in_styles_go_on_from_theirs(training: Path) 
 
 def test_inner_layers_learn_not_to_heap_up(training: Path) -> None:
     """Droplets alone: steps on the same photos lower them; without the option the term is not there."""
-    only = {"content": 0, "style": 0, "total_variation": 0, "flat": 0, "calm": 0, "grid": 0, "droplets": 1.0}
+    only = {
+        "content": 0,
+        "style": 0,
+        "total_variation": 0,
+        "flat": 0,
+        "calm": 0,
+        "tone": 0,
+        "grid": 0,
+        "rhythm": 0,
+        "droplets": 1.0,
+    }
     made = recipe(training, losses=only, init="base", crop_px=256, generator={"learning_rate": 0.001, "warmup_steps": 0})
     found = [float(made.step(replace(CLOCK, crop_px=256)).losses["droplets"]) for _ in range(4)]
     assert 0 < found[-1] < found[0]

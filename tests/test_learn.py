@@ -50,8 +50,11 @@ def test_a_folder_becomes_a_style(huafeng: Run, works: Path, styles_folder: Path
         "own photos",
     )
     before = sorted(Path().iterdir())
-    ran = huafeng("learn", str(works), "--kind", "art", "--as", "cups", *card, *QUICK)
+    preview = works.parent / "so-far.png"
+    ran = huafeng("learn", str(works), "--kind", "art", "--as", "cups", "--preview", str(preview), *card, *QUICK)
     assert ran.code == 0, ran.err
+    with Image.open(preview) as samples:  # a photo and what has become of it
+        assert samples.width == 2 * samples.height
     path = styles_folder / "cups.style"
     assert ran.out == f"{path}\n"
     assert "Use it: huafeng apply cups PHOTO" in ran.err

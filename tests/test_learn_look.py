@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from conftest import Run
 from PIL import Image
 from safetensors.numpy import load_file
 
-from huafeng import Style, looklearner
+from huafeng import Photo, Style, looklearner
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.look import Lut, apply_lut
-from huafeng.looklearner import WEIGHTS, learn_lut, thumbnail
+from huafeng.looklearner import WEIGHTS, learn_lut
+from huafeng.lookmoments import glimpse
 from huafeng.pixels import U8
 from huafeng.training.finished import is_drawn
 from huafeng.training.learn_look import with_neutral_greys, without_color
@@ -84,6 +86,29 @@ def test_a_folder_becomes_a_look_with_a_card(huafeng: Run, finished: Path, style
     Image.fromarray(photos[0]).save("photo.png")
     assert huafeng("apply", "warm", "photo.png").code == 0
     assert huafeng("cube", "warm", "-o", "warm.cube").code == 0
+
+
+def test_a_preview_is_renewed_while_it_learns(
+    huafeng: Run, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preview = tmp_path / "so-far.png"
+    written = []
+    save = Photo.save
+
+    def saved(photo: Photo, path: Path, **options: Any) -> None:
+        written.append(path)
+        save(photo, path, **options)
+
+    monkeypatch.setattr(Photo, "save", saved)
+    ran = huafeng("learn", str(finished), "--as", "warm", "--preview", str(preview), *AGREED)
+    assert ran.code == 0, ran.err
+    assert written.count(preview) >= 2 and written[-1].name == "warm.png"
+    with Image.open(preview) as card:
+        assert card.width >= 1200
+    again = huafeng("learn", str(finished), "--as", "warmer", "--preview", str(preview), *AGREED)
+    assert again.code == 2 and "so-far.png" in again.err
+    wrong = huafeng("learn", str(finished), "--as", "warmer", "--preview", "so-far.jpg", *AGREED)
+    assert wrong.code == 2 and ".png" in wrong.err
 
 
 def test_the_same_folder_gives_the_same_look(huafeng: Run, finished: Path, styles_folder: Path) -> None:
@@ -199,12 +224,14 @@ def test_a_style_or_a_card_that_is_there_stays(huafeng: Run, finished: Path, sty
 
 def test_a_folder_without_a_look_is_changed_less_than_by_matching_colors(photos: list[U8]) -> None:
     """Sixteen parts of four photos have colours of their own, which the linear transport takes for a look."""
-    thumbs = [thumbnail(p) for p in photos]
+    seen = [glimpse(p) for p in photos]
     usual = load_file(WEIGHTS)["usual"].astype(np.float32) / np.float32(255)
-    matrix, offset = looklearner.linear_transport(usual, np.stack(thumbs).reshape(-1, 3).astype(np.float32) / np.float32(255))
+    matrix, offset = looklearner.linear_transport(
+        usual, np.stack([one.far for one in seen]).reshape(-1, 3).astype(np.float32) / np.float32(255)
+    )
     matched = Lut(np.clip(Lut.identity(33).table @ matrix + offset, 0, 1).astype(np.float32))
     identity = Lut.identity(33)
-    assert difference(learn_lut(thumbs), identity, photos) < 0.8 * difference(matched, identity, photos)
+    assert difference(learn_lut(seen), identity, photos) < 0.8 * difference(matched, identity, photos)
 
 
 def test_neutral_greys() -> None:
@@ -264,8 +291,9 @@ def test_the_runtime_learns_what_the_network_says(trained: Looks, tmp_path: Path
     for parameter in trained.average.module.parameters():
         torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(parameter.numel()))
     (path,) = trained.export(tmp_path)
-    thumbs = [thumbnail(p) for p in photos]
-    found = learn_lut(thumbs, thumbs[:3], path, fit=False).table
+    seen = [glimpse(p) for p in photos]
+    thumbs = [one.far for one in seen]
+    found = learn_lut(seen, seen[:3], path, fit=False).table
     network = trained.average.module.half().float()
     pictures = torch.from_numpy(np.stack(thumbs)).permute(0, 3, 1, 2)[None].float() / 255
     every = pictures.movedim(2, -1).flatten(1, 3)
@@ -284,4 +312,4 @@ def test_the_runtime_learns_what_the_network_says(trained: Looks, tmp_path: Path
 
 
 def test_the_learner_is_small() -> None:
-    assert WEIGHTS.stat().st_size < 3_000_000
+    assert WEIGHTS.stat().st_size < 4_100_000

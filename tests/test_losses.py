@@ -48,6 +48,31 @@ def test_busyness_by_hand() -> None:
     assert losses.busyness(slope, 0.25)[..., 4:-4, 4:-4].max().item() < 0.3
 
 
+def test_tone_by_hand() -> None:
+    """Four cells of 16 px: any brightness and contrast are free, and what is left of a smudge is counted."""
+    photo = torch.tensor([[0.2, 0.4], [0.6, 0.8]]).repeat_interleave(16, 0).repeat_interleave(16, 1).expand(1, 3, -1, -1)
+    assert losses.tone_loss(0.3 * photo + 0.1, photo).item() == pytest.approx(0, abs=1e-9)
+    assert losses.tone_loss(1 - photo, photo).item() == pytest.approx(0, abs=1e-9)
+    smudged = photo.clone()
+    smudged[..., :16, 16:] -= 0.2  # cells are 0.2, 0.2, 0.6, 0.8
+    # photo less its mean: -.3 -.1 .1 .3, result: -.25 -.25 .15 .35; slope .22 / .2 = 1.1; left: .08 -.14 .04 .02
+    assert losses.tone_loss(smudged, photo).item() == pytest.approx((0.0064 + 0.0196 + 0.0016 + 0.0004) / 4, rel=1e-4)
+
+
+def test_a_rhythm_is_what_repeats_itself() -> None:
+    plain = torch.full((1, 3, 128, 128), 0.5)
+    stripes = plain + 0.2 * torch.sin(2 * math.pi * torch.arange(128) / 12)
+    grain = plain + 0.2 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    found = losses.autocorrelation(stripes)
+    assert found.shape[:2] == (1, 4)  # tiles of 64 px
+    assert found.amax().item() == pytest.approx(1, abs=0.05)
+    assert found.amin().item() == pytest.approx(-1, abs=0.05)  # half a period on
+    assert losses.autocorrelation(plain).abs().max().item() < 1e-6
+    assert losses.rhythm_loss(stripes, plain).item() > 100  # of some 1,600 lags a fifth lie on crests
+    assert losses.rhythm_loss(stripes, stripes).item() == 0  # the photo's own stripes stay
+    assert losses.rhythm_loss(grain, plain).item() < 1
+
+
 def test_crowding_by_hand() -> None:
     """All texture in a quarter of the picture has 4 times the mean energy there; minus 1, squared, over a quarter: 9 / 4."""
     board = ((torch.arange(256)[:, None] + torch.arange(256)) % 2 - 0.5).expand(1, 3, -1, -1)
@@ -88,6 +113,8 @@ def test_content_loss_by_hand() -> None:
     assert losses.content_loss(torch.zeros_like(photo), photo).item() == pytest.approx(1.0)
     assert losses.content_loss(2 * photo, photo).item() == pytest.approx(1.0)
     assert losses.content_loss(photo, photo).item() == 0
+    both = torch.cat([photo, 2 * photo])
+    assert losses.content_loss(torch.zeros_like(both), both, torch.tensor([0.5, 1.0])).item() == pytest.approx(0.75)
 
 
 def test_total_variation_by_hand() -> None:
@@ -100,6 +127,8 @@ def test_flatness_by_hand() -> None:
     made = torch.cat([torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.5)], 3)  # two cells of 4 px, 0.5 apart
     tall = torch.cat([made, made], 2)  # 2 x 2 cells: horizontal differences 0.5, vertical 0
     assert losses.flatness_loss(tall, torch.cat([photo, photo], 2), cell=4).item() == pytest.approx(0.5)
+    doubled, plain = torch.cat([tall, tall]), torch.cat([photo, photo], 2).expand(2, -1, -1, -1)
+    assert losses.flatness_loss(doubled, plain, cell=4, weights=torch.tensor([0.2, 0.6])).item() == pytest.approx(0.2)
     edged = tall.clone()  # the photo has the same edge: exp(-0.5 / 0.05) of it counts
     assert losses.flatness_loss(tall, edged, cell=4).item() == pytest.approx(0.5 * math.exp(-10))
 

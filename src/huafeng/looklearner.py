@@ -6,53 +6,53 @@ Runs the network that the recipe `looks` trains (`training/looknetwork.py` says 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors.numpy import load as load_safetensors
 
 from huafeng.colortable import enlarged, sample
 from huafeng.look import Lut
-from huafeng.lookfit import NODES, far_off, refined
-from huafeng.lookmoments import DIRECTIONS, unit
+from huafeng.lookfit import NODES, refined
+from huafeng.lookmoments import DIRECTIONS, Glimpse, unit
 from huafeng.lookposterior import Prior, likeliest
 from huafeng.pixels import F32, U8
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
 POOL = 6000  # colours that stand for untouched photos in general
-THUMB_PX = 32
 SIZE = 33  # nodes per axis of the looks that it gives
 ITERATIONS = 3
+GUESSED = np.float32(0.25)  # the network's share of the look: its errors are not the same
 COLORS = 8192  # of a folder that are looked at
 BINS, QUANTILES, COARSE = 9, 16, 3  # of its histograms per axis, per direction, and of its own table per axis
 
 F64 = NDArray[np.float64]
 
 
-def thumbnail(pixels: U8) -> U8:
-    """A picture uint8 [H, W, 3], squeezed to uint8 [32, 32, 3]: what the learner sees of it."""
-    return np.asarray(Image.fromarray(pixels).resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX))
-
-
 def learn_lut(
-    finished: Sequence[U8], untouched: Sequence[U8] | None = None, weights: Path = WEIGHTS, *, fit: bool = True
+    finished: Sequence[Glimpse],
+    untouched: Sequence[Glimpse] | None = None,
+    weights: Path = WEIGHTS,
+    *,
+    fit: bool = True,
+    watch: Callable[[Lut], None] | None = None,
 ) -> Lut:
     """The look that lies over pictures, 33 nodes per axis.
 
     Args:
-        finished: thumbnails of the finished pictures, uint8 [32, 32, 3] each.
-        untouched: thumbnails of photos without the look; None: photos in general.
+        finished: the finished pictures.
+        untouched: photos without the look; None: photos in general.
         weights: the network.
-        fit: correct what it leaves (`lookfit`).
+        fit: look for the likeliest look from there (`lookfit`, `lookposterior`).
+        watch: is given the look so far, several times.
     """
     w = _load(weights)
-    pictures = unit(np.stack(finished))
+    pictures = unit(_far(finished))
     colors = _some(pictures.reshape(-1, 3))
-    plain = w["usual"] if untouched is None else np.stack(untouched).reshape(-1, 3)
+    plain = w["usual"] if untouched is None else _far(untouched).reshape(-1, 3)
     neutral = _some(unit(plain))
     things = _dense(_pooled(pictures, w), w, "things")
     histogram, quantiles = _statistics(colors)
@@ -75,17 +75,19 @@ def learn_lut(
     if not fit:
         return lut
     guess = refined(lut, neutral, colors, len(finished))
-    if far_off(lut, neutral, colors, len(finished)):  # stronger than the prior knows
-        return guess
     prior = Prior(w["prior.components"], w["prior.variances"], w["prior.photos"].astype(np.uint8))
-    likely = likeliest(guess, prior, np.stack(finished), None if untouched is None else np.stack(untouched))
-    return Lut((guess.table + likely.table) * np.float32(0.5))  # their errors are not the same
+    likely = likeliest(guess, prior, finished, untouched, watch)
+    return Lut(GUESSED * guess.table + (1 - GUESSED) * likely.table)
 
 
 @cache
 def _load(path: Path) -> dict[str, F32]:
     tensors = load_safetensors(path.read_bytes())
     return {name: tensor if tensor.dtype == np.uint8 else tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
+def _far(seen: Sequence[Glimpse]) -> U8:
+    return np.stack([one.far for one in seen])
 
 
 def _some(colors: F32) -> F32:

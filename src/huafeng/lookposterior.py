@@ -9,6 +9,7 @@ with a normal prior around a first guess; its width is the one under which the f
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,23 +17,23 @@ from numpy.typing import NDArray
 
 from huafeng.colortable import corners, enlarged
 from huafeng.look import Lut
-from huafeng.lookmoments import moments, neighbours, unit
+from huafeng.lookmoments import OFTEN, Glimpse, moments, places, unit
 from huafeng.pixels import F32, U8
 
 F64 = NDArray[np.float64]
 
 NODES = 9  # per axis, of the components
-PAIRS = 64  # of neighbours that are seen of an untouched photo
-OFTEN = 6  # times as many of a finished one, in as many draws
 ITERATIONS = 5
 DAMPING, LEAST_SHARE = 0.6, 0.05  # share of the way to each solution, halved while it leads up: moments are not linear
 CENTER = 0.5  # the prior's centre, as a share of the first guess
 CONTENT = 0.6  # variance that counts as content's, over that of single photos: a folder's own photos are alike in part
+MODEL = 0.012  # the same of what no grade of the prior explains, and of grading before shrinking rather than after
 SHRINKAGE = 0.1  # towards moments that do not go together (Ledoit & Wolf, 2004, with a fixed share)
 WIDTHS = np.logspace(-4, 0.5, 40)  # among which the prior's width is found
 ROUNDED = 1e-4  # least variance of a moment: rare colours are all alike in a few hundred photos, and not in a folder
+FRESH = 2  # iterations for which derivatives are found anew: after that the look hardly moves
 STEP = 0.02  # in deviations of the prior, for derivatives
-SLOPES_OF = 120  # photos over which derivatives are means
+SLOPES_OF = 80  # photos over which derivatives are means
 COMMON, RARE = 10.0, 0.3  # a colour weighs as often as photos have it, at most so many times the mean, and a floor more
 RIDGE = 0.07  # the prior's share where a look is expressed by components
 ENOUGH = 300  # photos from which it can be told how moments go together
@@ -43,7 +44,7 @@ class Prior(NamedTuple):
 
     components: principal components of random grades, offsets [K, 9, 9, 9, 3] of colours in 0..1.
     variances: theirs [K].
-    photos: pairs of neighbouring colours of untouched photos in general, uint8 [N, p, 2, 3] (`lookmoments.neighbours`).
+    photos: neighbouring colours of untouched photos in general, uint8 [N, 2, 64, 3, 3] (`lookmoments.places`).
     """
 
     components: F32
@@ -51,33 +52,46 @@ class Prior(NamedTuple):
     photos: U8
 
 
-def likeliest(guess: Lut, prior: Prior, finished: U8, untouched: U8 | None = None) -> Lut:
+def likeliest(
+    guess: Lut,
+    prior: Prior,
+    finished: Sequence[Glimpse],
+    untouched: Sequence[Glimpse] | None = None,
+    watch: Callable[[Lut], None] | None = None,
+) -> Lut:
     """The likeliest look.
 
     Args:
         guess: where to begin, and on which side of doing nothing the prior lies.
         prior: how grades and photos are.
-        finished: thumbnails of the finished pictures, uint8 [n, H, W, 3].
-        untouched: thumbnails of photos without the look; None: the prior's photos.
+        finished: the finished pictures.
+        untouched: photos without the look; None: the prior's photos.
+        watch: is given the look so far, several times.
     """
     scale = np.sqrt(prior.variances)[:, None, None, None, None].astype(np.float32)
     fields = (prior.components * scale).reshape(len(scale), -1, 3)
-    pairs = prior.photos if untouched is None else neighbours(untouched, PAIRS, 0)
-    plain = _Photos(pairs)
-    varying = plain if len(pairs) >= ENOUGH else _Photos(prior.photos)
-    some = _Photos(pairs[:: max(1, len(pairs) // SLOPES_OF)])
-    wanted = np.mean([moments(unit(neighbours(finished, PAIRS, k))).mean(0) for k in range(OFTEN)], 0)
-    by_chance = CONTENT * (1 / len(finished) + 1 / len(pairs))
+    photos = prior.photos if untouched is None else places(untouched)
+    plain = _Photos(photos)
+    varying = plain if len(photos) >= ENOUGH else _Photos(prior.photos)
+    some = _Photos(photos[:: max(1, len(photos) // SLOPES_OF)])
+    wanted = np.mean([moments(unit(places(finished, k))).mean(0) for k in range(OFTEN)], 0)
+    by_chance = MODEL + CONTENT * (1 / len(finished) + 1 / len(photos))
 
     def offsets(z: F64) -> F32:
         return np.tensordot(z.astype(np.float32), fields, 1)
 
+    def look(z: F64) -> Lut:
+        table = Lut.identity(guess.size).table + enlarged(offsets(z).reshape(NODES, NODES, NODES, 3), guess.size)
+        return Lut(np.clip(table, 0, 1).astype(np.float32))
+
     z = _nearest(guess, fields, plain)
     center, found = CENTER * z, plain.moments(offsets(z))
-    for _ in range(ITERATIONS):
+    for k in range(ITERATIONS):
         now = offsets(z)
         whiten = _whitening(found if varying is plain else varying.moments(now)) / math.sqrt(by_chance)
-        slopes = whiten @ some.slopes(now, fields)
+        if k < FRESH:
+            derivatives = some.slopes(now, fields)
+        slopes = whiten @ derivatives
         left = whiten @ (wanted - found.mean(0))
         best, width = _posterior(left + slopes @ (z - center), slopes)
         cost, share = (left**2).sum() + ((z - center) ** 2).sum() / width, DAMPING
@@ -90,15 +104,16 @@ def likeliest(guess: Lut, prior: Prior, finished: U8, untouched: U8 | None = Non
         else:
             break
         z, found = there, found_there
-    table = Lut.identity(guess.size).table + enlarged(offsets(z).reshape(NODES, NODES, NODES, 3), guess.size)
-    return Lut(np.clip(table, 0, 1).astype(np.float32))
+        if watch:
+            watch(look(z))
+    return look(z)
 
 
 class _Photos:
-    """Pairs of neighbouring colours, to be graded again and again."""
+    """Neighbouring colours of photos, to be graded again and again."""
 
-    def __init__(self, pairs: U8) -> None:
-        self.colors = unit(pairs)  # [n, p, 2, 3]
+    def __init__(self, photos: U8) -> None:
+        self.colors = unit(photos)  # [n, 2, p, 3, 3]
         self.nodes, self.shares = corners(self.colors.reshape(-1, 3), NODES)
 
     def moments(self, field: F32) -> F32:
@@ -131,7 +146,7 @@ def _posterior(left: F64, slopes: F64) -> tuple[F64, float]:
 
 def _nearest(guess: Lut, fields: F32, photos: _Photos) -> F64:
     """Coordinates of a look among the components: least squares over the colours of photos, and a little of the prior."""
-    nodes, shares = photos.nodes[:, ::2], photos.shares[:, ::2]  # one of each pair
+    nodes, shares = photos.nodes[:, ::3], photos.shares[:, ::3]  # one of each three
     mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)
     weight = np.sqrt(np.minimum(mass / mass.mean(), COMMON) + RARE)[:, None]
     stride = (guess.size - 1) // (NODES - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,6 +64,10 @@ def learn(
     author: Annotated[str, typer.Option(help="Who made the style.")] = "unknown",
     licence: Annotated[str, typer.Option(help="Under which terms it may be used.")] = "unknown",
     provenance: Annotated[str, typer.Option(help="Where the pictures come from.")] = "unknown",
+    preview: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A picture, .png, that is renewed while it learns.", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="NAME.style; default: among your own styles.", show_default=False),
@@ -103,7 +107,8 @@ def learn(
         raise TrainingError(
             f"{given[0]} is for --kind {other.value}, and this learns {'a look' if chosen is Kind.look else 'an art'}."
         )
-    told = {"title_en": title or name, "title_zh": title_zh, "author": author, "licence": licence, "provenance": provenance}
+    told: dict[str, Any] = {"title_en": title or name, "title_zh": title_zh, "author": author, "licence": licence}
+    told |= {"provenance": provenance, "preview": preview}
     if chosen is Kind.look:
         from huafeng.cli.progress import progress_bar
         from huafeng.training import learn_look

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from huafeng.errors import DataError, PhotoError
-from huafeng.looklearner import thumbnail
+from huafeng.lookmoments import Glimpse, glimpse
 from huafeng.pixels import U8
 from huafeng.training.ahead import in_order
 from huafeng.training.doctor import Look, is_grey, look_of, near_duplicates
@@ -32,9 +32,9 @@ def unwatched(done: int, of: int) -> None:
 
 @dataclass
 class Seen:
-    """What was read of a folder: thumbnails uint8 [32, 32, 3], whether each is grey, and some pictures at READ_PX."""
+    """What was read of a folder: a glimpse of each picture, whether it is grey, and some pictures at READ_PX."""
 
-    thumbnails: list[U8] = field(default_factory=list)
+    glimpses: list[Glimpse] = field(default_factory=list)
     grey: list[bool] = field(default_factory=list)
     kept: list[U8] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ class Glance(NamedTuple):
 
     picture: U8
     look: Look
-    thumbnail: U8
+    glimpse: Glimpse
     grey: bool
     drawn: bool
 
@@ -61,7 +61,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
             picture = pictures.read_exactly(i, READ_PX)
         except PhotoError:
             return None  # has been told
-        return Glance(picture, look_of(picture), thumbnail(picture), is_grey(picture, GREY_LEVELS), is_drawn(picture))
+        return Glance(picture, look_of(picture), glimpse(picture), is_grey(picture, GREY_LEVELS), is_drawn(picture))
 
     seen, looks, drawn = Seen(), list[Look](), list[str]()
     every = max(1, len(chosen) // KEPT)
@@ -74,7 +74,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
                 drawn.append(pictures.names[i])
                 continue
             looks.append(found.look)
-            seen.thumbnails.append(found.thumbnail)
+            seen.glimpses.append(found.glimpse)
             seen.grey.append(found.grey)
             if len(looks) % every == 0 or len(chosen) <= KEPT:
                 seen.kept.append(found.picture)
@@ -87,7 +87,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
     again = {k for group in near_duplicates(looks) for k in group[1:]}
     if again:
         tell(f"Near duplicates count once: {len(again):,} of {len(looks):,} {what} are left out.")
-        seen.thumbnails = [t for k, t in enumerate(seen.thumbnails) if k not in again]
+        seen.glimpses = [g for k, g in enumerate(seen.glimpses) if k not in again]
         seen.grey = [g for k, g in enumerate(seen.grey) if k not in again]
     return seen
 

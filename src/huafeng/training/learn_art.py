@@ -9,11 +9,13 @@ from pathlib import Path
 
 from huafeng.errors import TrainingError
 from huafeng.files import write_whole
+from huafeng.photo import Photo
+from huafeng.pixels import U8
 from huafeng.style import name_of
 from huafeng.training import train
 from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.data import Augment
-from huafeng.training.learned_file import Told, how_to_use, learned_file
+from huafeng.training.learned_file import Told, how_to_use, learned_file, preview_file
 from huafeng.training.learner import LearnerOptions
 from huafeng.training.painting import LossWeights
 from huafeng.training.pictures import open_pictures
@@ -24,6 +26,7 @@ from huafeng.training.transfer import BASE
 MOST_STEPS = 100_000  # minutes end it before
 MOST_VIEWS = 200  # of all works together
 ONE_WORK_VIEWS = 24
+PREVIEW_MINUTES = 0.25
 SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
 
@@ -54,11 +57,17 @@ def learn(lesson: Lesson, out: Path | None, *, force: bool, tell: Callable[[str]
         OutputError: the file exists and `force` is not set, it cannot be written, or a built-in style has that name.
     """
     path = learned_file(lesson.name, out, force=force)
+    preview_file(lesson.preview, force=force)
+
+    def show(samples: U8) -> None:
+        if lesson.preview:
+            Photo.from_array(samples).save(lesson.preview, force=True)
+
     with tempfile.TemporaryDirectory() as folder:
         plan = train.Plan(
             options(lesson, tell), Path(folder) / "run", resumed=False, device=train.chosen_device("auto"), steps_given=False
         )
-        made = train.train(plan, minutes=lesson.minutes, on_collapse="warn", tell=_quiet)
+        made = train.train(plan, minutes=lesson.minutes, on_collapse="warn", tell=_quiet, show=show)
         write_whole(path, made[0].read_bytes(), force=force)
     tell(how_to_use(lesson.name, out))
     return path
@@ -96,10 +105,10 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
         tune=True,
         steps=MOST_STEPS,
         ema=0.98,
-        losses=LossWeights(content=1.3, plain=0.25, grid=0.3, crowding=0.5),
+        losses=LossWeights(content=1.0, plain=0.25, tone=40.0, grid=0.3, rhythm=2.0, crowding=0.5),
         generator=LearnerOptions(learning_rate=0.01, warmup_steps=20, final=0.05),
         adversarial=AdversarialOptions(weight=0.0),
-        checkpoint_minutes=60.0,
+        checkpoint_minutes=PREVIEW_MINUTES if lesson.preview else 60.0,
     )
 
 

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from huafeng.photo import Photo
 from huafeng.pixels import U8
 from huafeng.style import Card, Style, name_of
 from huafeng.training.finished import Progress, Seen, read, unwatched
-from huafeng.training.learned_file import Told, how_to_use, learned_file
+from huafeng.training.learned_file import Told, how_to_use, learned_file, preview_file
 from huafeng.training.pictures import open_pictures
 
 FEWEST = 8  # pictures; fewer show too little of what a look does
@@ -79,10 +80,11 @@ def learn(
     path = learned_file(lesson.name, out, force=force)
     card_path = path.with_suffix(".png")
     check_output(card_path, force)
+    preview_file(lesson.preview, force=force)
     learned = study(lesson, force=force, tell=tell, progress=progress)
     for note in learned.notes:
         tell(note)
-    count = len(learned.seen.thumbnails)
+    count = len(learned.seen.glimpses)
     trained_on = f"{count} pictures: {name_of(lesson.source)}"
     card = Card(
         title_en=lesson.title_en or lesson.name,
@@ -98,7 +100,7 @@ def learn(
     tensors = {"lut": learned.lut.table}
     if learned.grade:
         tensors["grade"] = learned.grade.to_tensor()
-    photos, where = shown(learned)
+    photos, where = shown(learned.untouched)
     picture = look_card(
         learned.lut,
         photos,
@@ -120,7 +122,7 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
     pictures = open_pictures(lesson.source, tell)
     end = time.monotonic() + 60 * lesson.minutes
     seen = read(pictures, "pictures", end, tell, progress)
-    count = len(seen.thumbnails)
+    count = len(seen.glimpses)
     if count < FEWEST and not force:
         there = f"{count} picture{' that differs' if count == 1 else 's that differ'}"
         raise DataError(
@@ -136,7 +138,8 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
         notes.append("The pictures are black and white: so is the look.")
     elif grey:
         notes.append(f"{grey:,} of {count:,} pictures are black and white, the others are not: one look cannot be both.")
-    lut = learn_lut(seen.thumbnails, untouched.thumbnails if untouched else None)
+    watch = partial(preview, lesson, seen, untouched) if lesson.preview else None
+    lut = learn_lut(seen.glimpses, untouched.glimpses if untouched else None, watch=watch)
     if grey == count:
         lut = without_color(lut)
     elif lesson.neutral_greys:
@@ -152,6 +155,16 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
             found.local_contrast if lesson.local_contrast else 0.0,
         )
     return Learned(lut, grade, seen, untouched, tuple(notes))
+
+
+def preview(lesson: LookLesson, seen: Seen, untouched: Seen | None, lut: Lut) -> None:
+    """Write the card of the look so far."""
+    assert lesson.preview
+    photos, where = shown(untouched)
+    card = look_card(
+        lut, photos, title=lesson.title_en or lesson.name, subtitle=f"so far; {where}", seen=observed(seen.kept, lut), notes=()
+    )
+    Photo.from_array(card).save(lesson.preview, force=True)
 
 
 def check_consent(lesson: LookLesson, seen: Seen) -> None:
@@ -195,10 +208,10 @@ def with_neutral_greys(lut: Lut) -> Lut:
     return Lut(np.clip(table - nearness * there, 0, 1).astype(np.float32))
 
 
-def shown(learned: Learned) -> tuple[list[U8], str]:
+def shown(untouched: Seen | None) -> tuple[list[U8], str]:
     """Six photos for the card, and what they are: the user's untouched ones, else scikit-image's, else none."""
-    if learned.untouched:
-        kept = learned.untouched.kept
+    if untouched:
+        kept = untouched.kept
         return [
             kept[i] for i in np.linspace(0, len(kept) - 1, min(6, len(kept))).round().astype(int)
         ], "shown on untouched photos"

@@ -13,13 +13,30 @@ from huafeng.style import SUFFIX, check_name
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What its maker says of it, for the card; without a title its name is the title."""
+    """What its maker says of it, for the card; without a title its name is the title.
+
+    preview: a picture that is renewed while it is learned; None: there is none.
+    """
 
     title_en: str = ""
     title_zh: str = ""
     author: str = "unknown"
     licence: str = "unknown"
     provenance: str = "unknown"
+    preview: Path | None = None
+
+
+def preview_file(preview: Path | None, *, force: bool) -> None:
+    """Refuse a preview that cannot be written.
+
+    Raises:
+        OutputError: it is no PNG, exists and `force` is not set, or cannot be written.
+    """
+    if preview is None:
+        return
+    if preview.suffix.lower() != ".png":
+        raise OutputError(f"{preview} is no name for a preview: end it in .png.")
+    check_output(preview, force)
 
 
 def learned_file(name: str, out: Path | None, *, force: bool) -> Path:

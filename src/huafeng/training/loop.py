@@ -21,6 +21,7 @@ import torch
 from tqdm import tqdm
 
 from huafeng.errors import RecipeError, RunStopped, TrainingError
+from huafeng.pixels import U8
 from huafeng.training import checkpoint
 from huafeng.training.processes import Processes
 from huafeng.training.recipe import Clock, Recipe, Report, RunOptions
@@ -67,9 +68,10 @@ class Loop:
         minutes: float | None,
         on_collapse: OnCollapse,
         tell: Callable[[str], None],
+        show: Callable[[U8], None] | None = None,
     ) -> None:
         self.recipe, self.options, self.folder, self.processes = recipe, options, folder, processes
-        self.on_collapse, self.tell = on_collapse, tell
+        self.on_collapse, self.tell, self.show = on_collapse, tell, show
         self.watch = Watch(options.watch)
         self.at = Progress(length=options.steps, minutes=minutes)
         self.waiting: list[Report] = []  # of steps since the last check
@@ -254,7 +256,10 @@ class Loop:
     def _save(self, journal: Journal | None) -> None:
         if journal:
             checkpoint.save(self.folder, self.at.step, self.state(), calm=self.at.calm)
-            journal.picture(self.at.step, self.recipe.samples())
+            samples = self.recipe.samples()
+            journal.picture(self.at.step, samples)
+            if self.show:
+                self.show(samples)
         self.processes.wait()
 
     def _go_back(self, alarm: str) -> None:

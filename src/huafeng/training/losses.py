@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 FAINT = 1e-4  # power far below one level of 255: bilinear enlargement leaves none at period 2, and noise has no ratio
+FAINT_DETAIL = 0.1  # summed square of a tile's detail, 3 levels of 255: what is less visible than that has no rhythm
 
 
 def luminance(picture: Tensor) -> Tensor:
@@ -35,21 +36,26 @@ def gram(features: Tensor, weights: Tensor | None = None) -> Tensor:
     return ((flat * w.to(flat)).transpose(1, 2) @ flat).float() / w.sum(1, keepdim=True)
 
 
-def busyness(photo: Tensor, floor: float) -> Tensor:
-    """How much happens at each place of photos [B, 3, S, S]: [B, 1, S/8, S/8] in floor..1.
+def busyness(photo: Tensor, floor: Tensor | float = 0.0) -> Tensor:
+    """How much happens at each place of photos [B, 3, H, W]: [B, 1, H/8, W/8] in floor..1.
 
     floor + (1 - floor) (1 - exp(-d / 0.02)), d the standard deviation of the luminance's finer part in cells of 16 px: plain
-    grounds and soft shades count `floor`, hair and leaves 1.
+    grounds and soft shades count `floor` (one for all, or [B]), hair and leaves 1.
     """
+    floor = torch.as_tensor(floor, device=photo.device).reshape(-1, 1, 1, 1)
     return floor + (1 - floor) * (1 - (-fine_energy(photo, 16).sqrt() / 0.02).exp())
 
 
 def fine_energy(picture: Tensor, cell: int = 32) -> Tensor:
     """Pictures [B, 3, S, S] -> mean square of the luminance's part finer than about 16 px, in overlapping cells of `cell` px:
     [B, 1, S/8, S/8]."""
+    return F.avg_pool2d(fine_part(picture).square(), cell, 8, (cell - 8) // 2, count_include_pad=False)
+
+
+def fine_part(picture: Tensor) -> Tensor:
+    """Pictures [B, 3, H, W] -> their luminance's part finer than about 16 px, [B, 1, H, W]."""
     luma = luminance(picture)[:, None]
-    soft = F.avg_pool2d(F.avg_pool2d(luma, 9, 1, 4, count_include_pad=False), 9, 1, 4, count_include_pad=False)
-    return F.avg_pool2d((luma - soft).square(), cell, 8, (cell - 8) // 2, count_include_pad=False)
+    return luma - F.avg_pool2d(F.avg_pool2d(luma, 9, 1, 4, count_include_pad=False), 9, 1, 4, count_include_pad=False)
 
 
 def feature_energy(features: Tensor, stride: int, cell: int = 32) -> Tensor:
@@ -59,7 +65,7 @@ def feature_energy(features: Tensor, stride: int, cell: int = 32) -> Tensor:
 
 
 def crowding(energy: Tensor, photo: Tensor) -> Tensor:
-    """Texture heaped up where the photo has none: mean of relu(e - 1.5 e(photo) - 1)^2, e an energy over its own mean.
+    """Texture heaped up where the photo has none: mean of relu(e - e(photo) - 1)^2, e an energy over its own mean.
 
     Gram matrices ask for texture, but not where: a generator may put it all into a few shades and plain corners, as scales and
     rings. With instance norm it has a second reason to: a spot of great activations sets the scale of all others (the
@@ -70,7 +76,7 @@ def crowding(energy: Tensor, photo: Tensor) -> Tensor:
         photo: `fine_energy` of the photo, [B, 1, h, w].
     """
     made, plain = (e / (e.mean((1, 2, 3), keepdim=True) + 1e-5) for e in (energy, photo))
-    return (made - 1.5 * plain - 1).relu().square().mean()
+    return (made - plain - 1).relu().square().mean()
 
 
 def style_loss(made: Tensor, target: Tensor) -> Tensor:
@@ -79,10 +85,14 @@ def style_loss(made: Tensor, target: Tensor) -> Tensor:
     return ((made - target).square().mean((1, 2)) / scale).mean()
 
 
-def content_loss(made: Tensor, photo: Tensor) -> Tensor:
-    """Squared distance of features over the photo's own mean square (Johnson et al., ECCV 2016, relative form)."""
+def content_loss(made: Tensor, photo: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Squared distance of features over the photo's own mean square (Johnson et al., ECCV 2016, relative form).
+
+    weights [B]: how much each picture's counts.
+    """
     made, photo = made.float(), photo.float()
-    return ((made - photo).square().mean((1, 2, 3)) / photo.square().mean((1, 2, 3))).mean()
+    distances = (made - photo).square().mean((1, 2, 3)) / photo.square().mean((1, 2, 3))
+    return (distances if weights is None else weights * distances).mean()
 
 
 def channel_statistics(features: Tensor) -> Tensor:
@@ -157,18 +167,65 @@ def total_variation(picture: Tensor) -> Tensor:
     return picture.diff(dim=2).abs().mean() + picture.diff(dim=3).abs().mean()
 
 
-def flatness_loss(made: Tensor, photo: Tensor, cell: int = 16, edge: float = 0.05) -> Tensor:
+def flatness_loss(made: Tensor, photo: Tensor, cell: int = 16, edge: float = 0.05, weights: Tensor | None = None) -> Tensor:
     """Flat stays flat: differences between neighbouring cell means of the result, where the photo's cells do not differ.
 
     Mean of |d made| exp(-|d photo| / edge) over cells of `cell` x `cell` px: keeps skies from growing blotches, while
-    strokes, which are smaller than a cell, are free.
+    strokes, which are smaller than a cell, are free. weights [B]: how much each picture's counts.
     """
     pooled, reference = F.avg_pool2d(made.float(), cell), F.avg_pool2d(photo.float(), cell)
     total = made.new_zeros(())
     for axis in (2, 3):
         calm = (-reference.diff(dim=axis).abs().amax(1, keepdim=True) / edge).exp()  # [B, 1, h, w]
-        total = total + (pooled.diff(dim=axis).abs() * calm).mean()
+        found = (pooled.diff(dim=axis).abs() * calm).mean((1, 2, 3))
+        total = total + (found if weights is None else weights * found).mean()
     return total
+
+
+def tone_loss(made: Tensor, photo: Tensor, cell: int = 16) -> Tensor:
+    """Light stays light: what an affine map of the photo's luminance leaves of the result's, both means of cells of 16 px.
+
+    Mean of (m - slope p)^2, m and p less their means over each picture, slope = sum m p / sum p^2: contrast and brightness are
+    free, smudges are not.
+    """
+    m, p = (F.avg_pool2d(luminance(x)[:, None], cell).flatten(1) for x in (made, photo))
+    m, p = m - m.mean(1, keepdim=True), p - p.mean(1, keepdim=True)
+    slope = (m * p).sum(1, keepdim=True) / (p.square().sum(1, keepdim=True) + 1e-6)
+    return (m - slope * p).square().mean()
+
+
+def rhythm_loss(made: Tensor, photo: Tensor, usual: float = 0.25) -> Tensor:
+    """Strokes do not march in step: autocorrelation of the result's fine detail beyond the photo's own and `usual`.
+
+    Mean over tiles of sum over lags of relu(r - relu(r(photo)) - usual)^2, r as in `autocorrelation`: scales, lattices and
+    hatching repeat themselves, brush strokes hardly do.
+    """
+    with torch.no_grad():
+        own = autocorrelation(photo).relu()
+    return (autocorrelation(made) - own - usual).relu().square().sum(-1).mean()
+
+
+def autocorrelation(picture: Tensor, tile: int = 64, shortest: int = 4) -> Tensor:
+    """How pictures [B, 3, S, S] repeat themselves, by their luminance's part finer than about 16 px: [B, T, L].
+
+    T tiles of `tile` px side by side, L lags from `shortest` px to half a tile; 1: the tile is the same there, 0: it has
+    nothing to do with it, or next to no detail. The inverse Fourier transform of the power (Wiener-Khinchin theorem) over its
+    value at lag 0, with a Hann window whose own autocorrelation is divided out.
+    """
+    fine = fine_part(picture)[:, 0]
+    window = torch.hann_window(tile, periodic=False, device=picture.device)
+    window = window[:, None] * window
+    tiles = fine.unfold(1, tile, tile).unfold(2, tile, tile).flatten(1, 2) * window  # [B, T, tile, tile]
+    found, usual = (
+        torch.fft.irfft2(torch.fft.rfft2(x, s=(2 * tile, 2 * tile)).abs().square(), s=(2 * tile, 2 * tile))
+        for x in (tiles, window)
+    )
+    lags = torch.fft.fftfreq(2 * tile, 1 / (2 * tile), device=picture.device)
+    down, across = lags[:, None], lags[None]
+    half = (down > 0) | ((down == 0) & (across > 0))  # the other half is the same
+    length = (down.square() + across.square()).sqrt()
+    counted = half & (length >= shortest) & (length <= tile // 2)
+    return found[..., counted] / (found[..., :1, 0] + FAINT_DETAIL) * (usual[0, 0] / usual[counted])
 
 
 def l1_penalty(module: nn.Module) -> Tensor:

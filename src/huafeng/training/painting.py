@@ -19,6 +19,7 @@ from huafeng.training.options import Between
 from huafeng.training.recipe import Clock, Machine
 
 MARGIN = 32  # px around the crop that the losses never see: from zero padding the generator would learn where it is
+CALM = 0.3  # share of plain ground in a work, from which on a result's plain grounds shall stay as plain as the photo's
 JITTER = 8  # px by which the crop moves within its margin
 
 
@@ -37,18 +38,22 @@ class LossWeights:
     flat: Annotated[float, Between(0)] = 6.0
     """Differences between cells of 16 px where the photo has none: against blotches."""
     calm: Annotated[float, Between(0)] = 1.5
-    """The same between cells of 2 px: against texture in a clear sky."""
+    """The same between cells of 2 px, as far as the works are calm: against texture in a clear sky."""
+    tone: Annotated[float, Between(0)] = 0.0
+    """What an affine map of the photo's luminance, over cells of 16 px, leaves of the result's: against smudges."""
     grid: Annotated[float, Between(0)] = 0.15
     """Peaks in the spectrum at periods of 8, 4 and 2 px: against checkerboards."""
     detail: Annotated[float, Between(0)] = 0.0
     """Difference of the finest detail to the photo's."""
     crowding: Annotated[float, Between(0)] = 0.0
     """Texture heaped up in a few places where the photo has none: against scales and rings in soft shades."""
+    rhythm: Annotated[float, Between(0)] = 0.0
+    """Strokes that repeat themselves at equal distances: against scales, lattices and hatching."""
     droplets: Annotated[float, Between(0)] = 0.0
-    """The same in the generator's inner layers, from where it comes."""
+    """Heaps in the generator's inner layers, from where they come."""
     plain: Annotated[float, Between(0.01, 1)] = 1.0
-    """How much plain places of the photo count in the results' Gram matrices; 1 = as all others. With less, what is not
-    painted on a plain ground need not be painted twice elsewhere."""
+    """How much plain places of the photo count in the results' Gram matrices, where the works are calm; 1 = as all others. With
+    less, what is not painted on a plain ground need not be painted twice elsewhere."""
 
 
 class Painter(nn.Module):
@@ -81,10 +86,20 @@ class Painter(nn.Module):
 
 @dataclass
 class Target:
-    """What a batch shall come near to, by layer: Gram matrices [B, C, C] and channel statistics [B, 2, C]."""
+    """What a batch shall come near to, by layer: Gram matrices [B, C, C] and channel statistics [B, 2, C]; and how calm the
+    works are [B], 0..1: how far plain grounds shall stay plain."""
 
     grams: dict[str, Tensor]
     statistics: dict[str, Tensor]
+    calm: Tensor
+
+
+def calmness(works: Tensor) -> Tensor:
+    """Works [B, 3, H, W] -> [B] in 0..1: their share of plain ground, of which CALM is as much as any style needs.
+
+    Prints leave paper bare, Van Gogh no inch: strokes that may not lie on a photo's walls are heaped elsewhere.
+    """
+    return ((1 - losses.busyness(works)).mean((1, 2, 3)) / CALM).clamp(max=1)
 
 
 def noise(clock: Clock, photo: Tensor) -> Tensor:
@@ -111,9 +126,15 @@ def droplets(inner: Sequence[Tensor], photo: Tensor) -> Tensor:
 
 
 def painting_losses(
-    weights: LossWeights, features: FeatureNetwork, machine: Machine, made: Tensor, photo: Tensor, target: Target
+    weights: LossWeights,
+    features: FeatureNetwork,
+    machine: Machine,
+    made: Tensor,
+    photo: Tensor,
+    target: Target,
+    keeping: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The weighted losses of results `made` [B, 3, S, S] of `photo`, by name."""
+    """The weighted losses of results `made` [B, 3, S, S] of `photo`, by name; `keeping` [B]: how much content counts."""
     with machine.autocast():
         found = features(made)
         with torch.no_grad():
@@ -121,9 +142,9 @@ def painting_losses(
     layers = features.style_layers
     parts = {}
     if weights.content:
-        parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted)
+        parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted, keeping)
     if weights.style:
-        counts = None if weights.plain == 1 else losses.busyness(photo, weights.plain)
+        counts = None if weights.plain == 1 else losses.busyness(photo, 1 - target.calm * (1 - weights.plain))
         distances = [losses.style_loss(losses.gram(found[k], counts), target.grams[k]) for k in layers]
         parts["style"] = weights.style * torch.stack(distances).mean()
     if weights.statistics:
@@ -134,11 +155,15 @@ def painting_losses(
     if weights.flat:
         parts["flat"] = weights.flat * losses.flatness_loss(made, photo)
     if weights.calm:
-        parts["calm"] = weights.calm * losses.flatness_loss(made, photo, cell=2, edge=0.02)
+        parts["calm"] = weights.calm * losses.flatness_loss(made, photo, cell=2, edge=0.02, weights=target.calm)
+    if weights.tone:
+        parts["tone"] = weights.tone * losses.tone_loss(made, photo)
     if weights.grid:
         parts["grid"] = weights.grid * losses.grid_excess(made, mean=machine.processes.mean)
     if weights.detail:
         parts["detail"] = weights.detail * losses.detail_loss(made, photo)
+    if weights.rhythm:
+        parts["rhythm"] = weights.rhythm * losses.rhythm_loss(made, photo)
     if weights.crowding:
         energies = (losses.fine_energy(picture) for picture in (made, photo))
         parts["crowding"] = weights.crowding * losses.crowding(*energies)

@@ -17,6 +17,7 @@ import huafeng
 from huafeng.errors import TrainingError
 from huafeng.files import write_whole
 from huafeng.library import BASE_PATTERN
+from huafeng.pixels import U8
 from huafeng.training import checkpoint
 from huafeng.training.loop import Loop, OnCollapse
 from huafeng.training.options import plain
@@ -86,8 +87,17 @@ def chosen_device(device: Device) -> str:
     return ("cuda" if there else "cpu") if device == "auto" else device
 
 
-def train(plan: Plan, *, minutes: float | None = None, on_collapse: OnCollapse = "stop", tell: Tell = print) -> list[Path]:
+def train(
+    plan: Plan,
+    *,
+    minutes: float | None = None,
+    on_collapse: OnCollapse = "stop",
+    tell: Tell = print,
+    show: Callable[[U8], None] | None = None,
+) -> list[Path]:
     """Train to the end and export; gives the files of the result (none in processes that do not write).
+
+    show: is given the samples [H, W, 3] at each checkpoint.
 
     Raises:
         DataError, TrainingError, OutputError: the user's to mend.   RunStopped: the run stopped itself.
@@ -96,7 +106,7 @@ def train(plan: Plan, *, minutes: float | None = None, on_collapse: OnCollapse =
     with joined(plan.device) as processes:
         said = tell if processes.first else _silent
         with locked(plan.folder) if processes.first else nullcontext(), memory_told():
-            return _train(plan, processes, minutes, on_collapse, said)
+            return _train(plan, processes, minutes, on_collapse, said, show)
 
 
 @contextmanager
@@ -110,11 +120,20 @@ def memory_told() -> Iterator[None]:
         raise TrainingError("The memory is too small for this: make batch or crop_px smaller.") from error
 
 
-def _train(plan: Plan, processes: Processes, minutes: float | None, on_collapse: OnCollapse, tell: Tell) -> list[Path]:
+def _train(
+    plan: Plan,
+    processes: Processes,
+    minutes: float | None,
+    on_collapse: OnCollapse,
+    tell: Tell,
+    show: Callable[[U8], None] | None,
+) -> list[Path]:
     options = plan.options
     tell(f"Training in {plan.folder}: samples, curves and checkpoints go there.")
     recipe = prepared(plan, processes, tell)
-    loop = Loop(recipe, options, plan.folder, processes=processes, minutes=minutes, on_collapse=on_collapse, tell=tell)
+    loop = Loop(
+        recipe, options, plan.folder, processes=processes, minutes=minutes, on_collapse=on_collapse, tell=tell, show=show
+    )
     if plan.resumed:
         loop.load(checkpoint.newest(plan.folder, tell))
         if minutes is not None or plan.steps_given:  # else the run goes on to where it was to end

@@ -67,6 +67,8 @@ class WorksOptions:
     """How many of the views a result is asked to be like; null: as for the other styles."""
     quiet: Annotated[float, Between(0, 1)] = QUIET
     """Share of the generator's noise that is left away when the style is used: flat areas stay flat, or repeat themselves."""
+    content: Annotated[float, Between(0)] = 1.0
+    """How much the content loss counts for this style, relative to the recipe's weight."""
     collection: bool = False
     """Many works of one manner: the discriminator compares with them, too."""
 
@@ -83,6 +85,8 @@ class AnyOptions:
     """Share of the pictures of a batch that are painted through the encoder."""
     reach: Annotated[tuple[float, float], Between(0.1, 1)] = (0.4, 0.8)
     """Share of a work's short side that a view covers, least and most; at half of it strokes are as later in use."""
+    content: Annotated[float, Between(0)] = 1.0
+    """How much the content loss counts for these, relative to the recipe's weight."""
     recolored: Annotated[float, Between(0, 1)] = 0.5
     """Share of the views that are shown in other colours: turned hues, more or less saturation."""
 
@@ -147,6 +151,9 @@ class Art(PaintingRecipe):
             self.works.append(Works(cut, self.target_of(shown), spec.nearest_works or options.nearest_works, usual))
         self.collections = torch.tensor([spec.collection for spec in options.styles.values()])
         self.frequencies = torch.tensor([options.styles_per_step.get(name, 1.0) for name in options.styles])
+        self.keeping = torch.tensor(
+            [spec.content for spec in options.styles.values()] + [options.any.content if options.any else 1.0]
+        )
         self.targets = [works.target(range(len(works.pictures))) for works in self.works]
         if options.tune:
             self.begin_at_encoded_works()
@@ -219,7 +226,8 @@ class Art(PaintingRecipe):
         chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
         seen = self.target_of_batch(views) if len(anything) else []
         targets = [self.works[s].target(c) if s != ANY else seen.pop(0) for s, c in zip(style.tolist(), chosen, strict=True)]
-        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, stacked(targets))
+        keeping = self.keeping[style].to(photo.device)  # ANY is the last
+        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, stacked(targets), keeping)
         losses |= inner
         shown = None
         if judged.any():
@@ -295,6 +303,7 @@ class Works:
         half = Target(
             {k: torch.cat([t.grams[k].to(torch.bfloat16) for t in targets]) for k in targets[0].grams},
             {k: torch.cat([t.statistics[k] for t in targets]) for k in targets[0].statistics},
+            torch.cat([t.calm for t in targets]),
         )
         self.all = half
         self.palettes = torch.cat([palette(to_batch([picture])) for picture in pictures])
@@ -311,6 +320,7 @@ class Works:
         return Target(
             {k: grams[rows].float().mean(0, keepdim=True) for k, grams in self.all.grams.items()},
             {k: statistics[rows].mean(0, keepdim=True) for k, statistics in self.all.statistics.items()},
+            self.all.calm[rows].mean(0, keepdim=True),
         )
 
 
@@ -319,6 +329,7 @@ def stacked(targets: Sequence[Target]) -> Target:
     return Target(
         {k: torch.cat([t.grams[k] for t in targets]) for k in targets[0].grams},
         {k: torch.cat([t.statistics[k] for t in targets]) for k in targets[0].statistics},
+        torch.cat([t.calm for t in targets]),
     )
 
 

@@ -23,9 +23,8 @@ from torch import Tensor
 
 from huafeng.errors import DataError
 from huafeng.files import write_whole
-from huafeng.looklearner import POOL, thumbnail
-from huafeng.lookmoments import neighbours
-from huafeng.lookposterior import PAIRS
+from huafeng.looklearner import POOL
+from huafeng.lookmoments import glimpse, places
 from huafeng.pixels import U8
 from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.gradeprior import grade_prior
@@ -41,7 +40,7 @@ from huafeng.training.transfer import initialise
 
 SPARE_PX = 8  # thumbnails are kept so much larger than they are shown, for random crops
 SIZE = 13  # nodes per axis of grades in training
-PHOTOS = 600  # of which the fit knows how their moments vary
+PHOTOS = 800  # of which the fit knows how their moments vary
 COLORS = 2048  # of a folder that are looked at, per step
 PLACES = 700  # nodes at which a step compares tables with the truth, drawn as often as photos have their colours
 HALF = 10.0  # a grade of this strength counts half of what one that is hardly there does
@@ -232,12 +231,12 @@ class Looks(Recipe):
         return torch.cat(parts).float() / 255
 
     def _usual_photos(self) -> U8:
-        """Pairs of neighbouring colours of photos in general [PHOTOS, 64, 2, 3], spread evenly over each source's."""
+        """Neighbouring colours of photos in general [PHOTOS, 2, 64, 3, 3], spread evenly over each source's."""
         found = []
         for pictures, share in zip(self.training, self.shares, strict=True):
             some = np.linspace(0, len(pictures) - 1, min(len(pictures), round(PHOTOS * share))).round().astype(int)
-            found += [thumbnail(pictures.read(int(i))) for i in some]
-        return neighbours(np.stack(found), PAIRS, 0)
+            found += [glimpse(pictures.read(int(i))) for i in some]
+        return places(found)
 
     def diversity(self, clock: Clock) -> float:
         """Tables for held-out folders differ as the true grades do."""

@@ -25,7 +25,7 @@ from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.network import Discriminator
 from huafeng.training.options import Between
-from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, droplets, noise, painting_losses
+from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, calmness, droplets, noise, painting_losses
 from huafeng.training.pairs import PicturePairs
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
@@ -220,8 +220,10 @@ class PaintingRecipe(Recipe):
         layers = self.features(pictures)
         grams = {k: gram(layers[k]).split(1) for k in self.features.style_layers}
         statistics = {k: channel_statistics(layers[k]).split(1) for k in self.features.style_layers}
+        calm = calmness(pictures).split(1)
         return [
-            Target({k: g[i] for k, g in grams.items()}, {k: s[i] for k, s in statistics.items()}) for i in range(len(pictures))
+            Target({k: g[i] for k, g in grams.items()}, {k: s[i] for k, s in statistics.items()}, calm[i])
+            for i in range(len(pictures))
         ]
 
     def _held_out_batch(self) -> Tensor:

@@ -21,7 +21,7 @@ from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.options import Between
-from huafeng.training.painting import LossWeights, Target, painting_losses
+from huafeng.training.painting import LossWeights, Target, calmness, painting_losses
 from huafeng.training.patchgan import PatchGanOptions
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.projected import patch_discriminator
@@ -256,6 +256,7 @@ class TranslatingRecipe(Recipe):
         target = Target(
             {k: gram(layers[k]).mean(0, keepdim=True) for k in self.features.style_layers},
             {k: channel_statistics(layers[k]).mean(0, keepdim=True) for k in self.features.style_layers},
+            calmness(pictures).mean(0, keepdim=True),
         )
         photos = self.batch_of(inputs)
         found = painting_losses(MEASURED, self.features, self.machine, self.made(photos, name), photos, target)
