@@ -12,7 +12,7 @@ from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.look import Lut, apply_lut
 from huafeng.looklearner import WEIGHTS
 from huafeng.lookmoments import DIRECTIONS, Glimpse, glimpse, moments, places, threes, unit
-from huafeng.lookposterior import NODES, Prior, likeliest
+from huafeng.lookposterior import NODES, Prior, independent, likeliest
 from huafeng.pixels import F32, U8
 from huafeng.training.gradeprior import grade_prior
 
@@ -130,6 +130,15 @@ def test_a_grade_is_found_and_none_is_not(parts: list[U8], prior: Prior) -> None
     assert watched and difference(watched[-1], own, parts) == 0
     assert difference(likeliest(identity, prior, plain, plain), identity, parts) < 0.1 * wrong
     assert np.array_equal(likeliest(identity, prior, finished, plain).table, own.table)
+
+
+def test_pictures_that_are_alike_count_less() -> None:
+    """Unlike ones, each along an axis of its own, and then each of them twice, and then all alike."""
+    unlike = np.concatenate([np.eye(8), -np.eye(8)]).astype(np.float32)
+    count = independent(unlike, np.eye(8))
+    assert count == pytest.approx(16 / 2)  # r = 1 with itself, -1 with its opposite
+    assert independent(np.concatenate([unlike, unlike]), np.eye(8)) == pytest.approx(count)
+    assert independent(np.ones((5, 8), np.float32), np.eye(8)) == pytest.approx(5)  # nothing is known of their differences
 
 
 def test_a_guess_that_no_grade_explains_stays_in_bounds(parts: list[U8], prior: Prior) -> None:

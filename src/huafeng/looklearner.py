@@ -16,7 +16,7 @@ from safetensors.numpy import load as load_safetensors
 
 from huafeng.colortable import enlarged, sample
 from huafeng.look import Lut
-from huafeng.lookfit import NODES, refined
+from huafeng.lookfit import NODES, far_off, refined
 from huafeng.lookmoments import DIRECTIONS, Glimpse, unit
 from huafeng.lookposterior import Prior, likeliest
 from huafeng.pixels import F32, U8
@@ -75,6 +75,8 @@ def learn_lut(
     if not fit:
         return lut
     guess = refined(lut, neutral, colors, len(finished))
+    if far_off(lut, neutral, colors, len(finished)):  # stronger than the prior knows
+        return guess
     prior = Prior(w["prior.components"], w["prior.variances"], w["prior.photos"].astype(np.uint8))
     likely = likeliest(guess, prior, finished, untouched, watch)
     return Lut(GUESSED * guess.table + (1 - GUESSED) * likely.table)

@@ -26,8 +26,7 @@ NODES = 9  # per axis, of the components
 ITERATIONS = 5
 DAMPING, LEAST_SHARE = 0.6, 0.05  # share of the way to each solution, halved while it leads up: moments are not linear
 CENTER = 0.5  # the prior's centre, as a share of the first guess
-CONTENT = 0.6  # variance that counts as content's, over that of single photos: a folder's own photos are alike in part
-MODEL = 0.012  # the same of what no grade of the prior explains, and of grading before shrinking rather than after
+CONTENT = 0.83  # variance that counts as content's, over that of single photos: what a look leaves unexplained included
 SHRINKAGE = 0.1  # towards moments that do not go together (Ledoit & Wolf, 2004, with a fixed share)
 WIDTHS = np.logspace(-4, 0.5, 40)  # among which the prior's width is found
 ROUNDED = 1e-4  # least variance of a moment: rare colours are all alike in a few hundred photos, and not in a folder
@@ -74,8 +73,8 @@ def likeliest(
     plain = _Photos(photos)
     varying = plain if len(photos) >= ENOUGH else _Photos(prior.photos)
     some = _Photos(photos[:: max(1, len(photos) // SLOPES_OF)])
-    wanted = np.mean([moments(unit(places(finished, k))).mean(0) for k in range(OFTEN)], 0)
-    by_chance = MODEL + CONTENT * (1 / len(finished) + 1 / len(photos))
+    each = np.mean([moments(unit(places(finished, k))) for k in range(OFTEN)], 0)
+    wanted = each.mean(0)
 
     def offsets(z: F64) -> F32:
         return np.tensordot(z.astype(np.float32), fields, 1)
@@ -86,6 +85,8 @@ def likeliest(
 
     z = _nearest(guess, fields, plain)
     center, found = CENTER * z, plain.moments(offsets(z))
+    count = independent(each, _whitening(found if varying is plain else varying.moments(offsets(z))))
+    by_chance = CONTENT * (1 / count + 1 / len(photos))
     for k in range(ITERATIONS):
         now = offsets(z)
         whiten = _whitening(found if varying is plain else varying.moments(now)) / math.sqrt(by_chance)
@@ -107,6 +108,14 @@ def likeliest(
         if watch:
             watch(look(z))
     return look(z)
+
+
+def independent(found: F32, whiten: F64) -> float:
+    """How many pictures as unlike each other as photos usually are tell as much as these: sum_i 1 / sum_j r_ij^2, r the
+    correlations of their moments [n, M], whitened. Five views of one scene tell hardly more than one."""
+    left = (found - found.mean(0)) @ whiten.T
+    left /= np.linalg.norm(left, axis=1, keepdims=True) + 1e-9
+    return max(1.0, float((1 / np.maximum((left @ left.T) ** 2, np.eye(len(left))).sum(1)).sum()))
 
 
 class _Photos:
