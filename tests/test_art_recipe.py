@@ -321,17 +321,7 @@ def test_on_the_built_in_base_built_in_styles_go_on_from_theirs(training: Path) 
 
 def test_inner_layers_learn_not_to_heap_up(training: Path) -> None:
     """Droplets alone: steps on the same photos lower them; without the option the term is not there."""
-    only = {
-        "content": 0,
-        "style": 0,
-        "total_variation": 0,
-        "flat": 0,
-        "calm": 0,
-        "tone": 0,
-        "grid": 0,
-        "rhythm": 0,
-        "droplets": 1.0,
-    }
+    only = {"content": 0, "style": 0, "total_variation": 0, "flat": 0, "calm": 0, "grid": 0, "droplets": 1.0}
     made = recipe(training, losses=only, init="base", crop_px=256, generator={"learning_rate": 0.001, "warmup_steps": 0})
     found = [float(made.step(replace(CLOCK, crop_px=256)).losses["droplets"]) for _ in range(4)]
     assert 0 < found[-1] < found[0]

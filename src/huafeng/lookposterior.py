@@ -85,11 +85,12 @@ def likeliest(
 
     z = _nearest(guess, fields, plain)
     center, found = CENTER * z, plain.moments(offsets(z))
-    count = independent(each, _whitening(found if varying is plain else varying.moments(offsets(z))))
-    by_chance = CONTENT * (1 / count + 1 / len(photos))
     for k in range(ITERATIONS):
         now = offsets(z)
-        whiten = _whitening(found if varying is plain else varying.moments(now)) / math.sqrt(by_chance)
+        whiten = _whitening(found if varying is plain else varying.moments(now))
+        if k == 0:
+            by_chance = CONTENT * (1 / independent(each, whiten) + 1 / len(photos))
+        whiten /= math.sqrt(by_chance)
         if k < FRESH:
             derivatives = some.slopes(now, fields)
         slopes = whiten @ derivatives
