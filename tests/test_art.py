@@ -164,7 +164,7 @@ def test_spans_cover_the_length_once(length: int, tile: int) -> None:
 def test_frame_mirrors_and_rounds_up() -> None:
     photo = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
     framed = frame(photo)
-    assert framed.shape == (88, 96, 3)
+    assert framed.shape == (152, 160, 3)
     assert np.array_equal(framed[RIM : RIM + 20, RIM : RIM + 30], photo)
     assert np.array_equal(framed[RIM - 1], framed[RIM + 1])  # mirrored about the edge pixel
 

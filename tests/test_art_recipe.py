@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,14 @@ from torch import Tensor
 
 from huafeng import Library, Style
 from huafeng.art import Generator
+from huafeng.encoder import VIEW_PX
 from huafeng.errors import DataError, RecipeError
 from huafeng.library import BUILT_IN
 from huafeng.pixels import U8, resize
 from huafeng.training import checkpoint
 from huafeng.training.data import to_batch
 from huafeng.training.options import build
-from huafeng.training.painting import Target
+from huafeng.training.painting import Target, means, stacked
 from huafeng.training.recipe import Clock, Machine
 from huafeng.training.recipes import art
 from huafeng.training.recipes.art import (
@@ -122,13 +125,7 @@ def solid(*colors: tuple[int, int, int], shares: tuple[int, ...] = (1,)) -> U8:
 
 
 def works(pictures: list[U8], nearest: int, usual: list[U8]) -> Works:
-    targets = [
-        Target(
-            {"layer": torch.full((1, 2, 2), 1.0 + 2 * i)}, {"layer": torch.full((1, 2, 2), 10.0 * i)}, torch.tensor([0.1 * i])
-        )
-        for i in range(len(pictures))
-    ]
-    return Works(pictures, targets, nearest, palette(to_batch(usual)))
+    return Works(pictures, pictures, 0, nearest, palette(to_batch(usual)))
 
 
 def test_a_palette_s_squared_distance_is_twice_that_of_hellinger() -> None:
@@ -139,7 +136,7 @@ def test_a_palette_s_squared_distance_is_twice_that_of_hellinger() -> None:
 
 def test_the_nearest_works_by_hand() -> None:
     plain, motley = solid(RED), solid(RED, GREEN, BLUE, YELLOW, shares=(1, 1, 1, 1))
-    photo = to_batch([solid(RED, GREEN, WHITE, shares=(16, 25, 23))])[0]
+    (photo,) = palette(to_batch([solid(RED, GREEN, WHITE, shares=(16, 25, 23))]))
     # squared distances are 2 - 2 sum(sqrt(p q)): to plain 2 - 2 * 4/8 = 1, to motley 2 - 2 * (4/8 + 5/8) / 2 = 0.875
     # usual are photos of one colour: plain is at (0 + 2 + 2 + 2) / 4 = 1.5 from them, motley at 2 - 2 * 1/2 = 1
     usual = [solid(color) for color in (RED, GREEN, BLUE, YELLOW)]
@@ -151,9 +148,13 @@ def test_the_nearest_works_by_hand() -> None:
 
 
 def test_targets_are_means_of_the_chosen_views() -> None:
-    found = works([solid(RED), solid(GREEN), solid(BLUE)], 2, [solid(WHITE)]).target([0, 2])
-    assert found.grams["layer"].tolist() == [[[3, 3], [3, 3]]]  # of 1 and 5
-    assert found.statistics["layer"].tolist() == [[[10, 10], [10, 10]]]  # of 0 and 20
+    one = [{"layer": torch.full((1, 2, 2), value)} for value in (1.0, 3.0, 5.0)]
+    table = stacked((Target(g, g, g, g["layer"][:, 0], g["layer"][:, 0, 0]) for g in one), 3)
+    found = means(table, [[0, 2], [], [1]])
+    for part in (found.grams, found.coarse, found.statistics):
+        assert part["layer"][:, 0, 0].tolist() == [3, 0, 3]  # of 1 and 5, of none, of 3
+    assert found.directions.tolist() == [[3, 3], [0, 0], [3, 3]]
+    assert found.calm.tolist() == [3, 0, 3]
 
 
 def test_some_files_of_a_folder_are_no_works_of_the_style(tmp_path: Path) -> None:
@@ -218,6 +219,25 @@ def test_a_view_is_a_pure_function_of_its_number(colors: Path, chelsea: U8) -> N
     assert all(np.array_equal(one.view(n, 32), backwards[n]) for n in range(30))
     elsewhere = opened(colors, seed=1, recolored=0.5)
     assert not all(np.array_equal(elsewhere.view(n, 32), backwards[n]) for n in range(30))
+
+
+@given(share=st.floats(0, 1), first=st.integers(0, 10**6), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_the_encoder_s_share_is_evenly_spread_over_batches(share: float, first: int, sizes: list[int]) -> None:
+    """However samples are cut into batches, or batches among processes, the same ones go through the encoder."""
+    with tempfile.TemporaryDirectory() as folder:
+        Image.new("RGB", (8, 8)).save(Path(folder) / "work.png")
+        anything = AnyWorks(build(AnyOptions, {"works": {"work.png": 1}, "share": share}), Path(folder), 0, silent)
+    ends = list(accumulate(sizes, initial=first))
+    parts = [anything.takes(start, end - start) for start, end in pairwise(ends)]
+    assert torch.equal(torch.cat(parts), anything.takes(first, sum(sizes)))
+    assert sum(part.sum() for part in parts) == pytest.approx(share * sum(sizes), abs=1)
+
+
+def test_a_batch_shows_one_view_after_the_other(colors: Path, chelsea: U8) -> None:
+    Image.fromarray(chelsea).save(colors / "warm" / "cat.png")
+    anything = opened(colors, share=0.5)
+    wanted = to_batch([anything.view(n, VIEW_PX) for n in range(7)])
+    assert torch.equal(torch.cat([anything.batch(0, 8), anything.batch(8, 3), anything.batch(11, 3)]), wanted)
 
 
 def test_views_are_recolored_as_often_as_asked(colors: Path) -> None:

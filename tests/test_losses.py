@@ -59,6 +59,34 @@ def test_tone_by_hand() -> None:
     assert losses.tone_loss(smudged, photo).item() == pytest.approx((0.0064 + 0.0196 + 0.0016 + 0.0004) / 4, rel=1e-4)
 
 
+def test_stains_by_hand() -> None:
+    """64 cells of 16 px in two greys: each grey may take any colour, but half of one column's cells may not turn red."""
+    photo = torch.tensor([0.3, 0.7]).repeat(8, 4).repeat_interleave(16, 0).repeat_interleave(16, 1).expand(1, 3, -1, -1)
+    toned = torch.stack([photo[:, 0] ** 2, photo[:, 1], 1 - photo[:, 2]], 1)
+    for free in (photo, photo + 0.3, toned):
+        assert losses.stain_loss(free, photo).item() == pytest.approx(0, abs=1e-5)
+    stained = photo.clone()
+    stained[:, 0, :64, 16:32] += 0.2  # 4 of 32 cells of that grey
+    # whatever they all become, they vary by 0.2^2 * 1/8 * 7/8: in half of the cells, in one of two differences
+    assert losses.stain_loss(stained, photo).item() == pytest.approx(0.04 * 7 / 64 / 2 / 2, rel=0.02)
+
+
+def test_coherence_by_hand() -> None:
+    across = torch.arange(66).float()
+    ramp = (0.002 * across).expand(1, 3, 66, -1)  # slope 0.002 a pixel in one direction: coherent, but as faint as `f` allows
+    stripes = (0.5 + 0.4 * torch.sin(across / 3)).expand(1, 3, 66, -1)
+    board = 0.5 + 0.2 * (torch.sin(across / 3)[:, None] + torch.sin(across / 3)).expand(1, 3, -1, -1)
+    # Sobel / 8 of a ramp is its slope: a = 4e-6, b = c = 0; both sums are 4e-6 / (4e-6 + 4e-4) = 1 / 101
+    assert losses.coherence(ramp)[0].tolist() == pytest.approx([1 / 101 / (1 / 101 + 1e-3)] * 2, rel=1e-3)
+    assert losses.coherence(stripes).min().item() > 0.99
+    assert torch.allclose(losses.coherence(stripes.transpose(2, 3)), losses.coherence(stripes))
+    small, large = losses.coherence(board)[0].tolist()
+    assert large < 0.25 < small  # a cell of 16 px sees most of a period of 19 px both ways, one of 8 px a slope
+    wanted = torch.tensor([[1.0, 0.5]])
+    assert losses.direction_loss(board, wanted).item() == pytest.approx(((1 - small) ** 2 + (0.5 - large) ** 2) / 2)
+    assert losses.direction_loss(stripes, wanted - 0.1).item() == 0
+
+
 def test_a_rhythm_is_what_repeats_itself() -> None:
     plain = torch.full((1, 3, 128, 128), 0.5)
     stripes = plain + 0.2 * torch.sin(2 * math.pi * torch.arange(128) / 12)
@@ -286,6 +314,7 @@ def test_every_loss_has_a_gradient() -> None:
         losses.detail_loss(made, photo),
         losses.total_variation(made),
         losses.flatness_loss(made, photo),
+        losses.direction_loss(made, torch.ones(2, 2)),
         losses.grid_excess(made),
     ):
         (gradient,) = torch.autograd.grad(loss, made)

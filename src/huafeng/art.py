@@ -26,7 +26,7 @@ from huafeng.pixels import F32, U8, Array, resize
 
 STRIDE = 8  # the generator's coarsest grid, px
 REACH = 96  # no output pixel depends on input pixels further away than this, px
-RIM = 32  # mirrored around the photo, so that the network's zero padding stays outside it, px
+RIM = 64  # mirrored around the photo, px: as far as the network's zero padding is seen, in stripes along the edges
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
 NOISE_PLANES = 4

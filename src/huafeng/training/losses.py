@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 FAINT = 1e-4  # power far below one level of 255: bilinear enlargement leaves none at period 2, and noise has no ratio
+FAINT_SLOPE = 4e-4  # squared slope, 5 levels of 255 from pixel to pixel: what is fainter has no direction
 FAINT_DETAIL = 0.1  # summed square of a tile's detail, 3 levels of 255: what is less visible than that has no rhythm
 
 
@@ -194,6 +195,50 @@ def tone_loss(made: Tensor, photo: Tensor, cell: int = 16) -> Tensor:
     return (m - slope * p).square().mean()
 
 
+def stain_loss(made: Tensor, photo: Tensor, cell: int = 16) -> Tensor:
+    """Equal colours stay equal: what a map of the photo's colours leaves of the result's, both means of cells of 16 px.
+
+    Mean square of what is left of the result's differences of red and blue to green by least squares on the photo's colours,
+    their squares and 1: each colour may become any other, but fur of one colour does not become brown and green.
+    """
+    m, p = (F.avg_pool2d(x.float(), cell).flatten(2).transpose(1, 2) for x in (made, photo))  # [B, cells, 3]
+    wanted = m[..., ::2] - m[..., 1:2]  # [B, cells, 2]
+    basis = torch.cat([p, p.square(), torch.ones_like(p[..., :1])], 2)  # [B, cells, 7]
+    normal = basis.transpose(1, 2) @ basis / basis.shape[1] + 1e-4 * torch.eye(basis.shape[2], device=p.device)
+    found = torch.linalg.solve(normal, basis.transpose(1, 2) @ wanted / basis.shape[1])
+    return (wanted - basis @ found).square().mean()
+
+
+def direction_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """Strokes have a direction: mean of relu(wanted - found)^2, both as `coherence` gives them [B, 2].
+
+    A Gram matrix asks for edges of certain directions, but not side by side: rings and scales have all of them at one place.
+    """
+    return (wanted - coherence(made)).relu().square().mean()
+
+
+def coherence(picture: Tensor, cells: tuple[int, ...] = (8, 16)) -> Tensor:
+    """How far what happens at one place of pictures [B, 3, H, W] has one direction: [B, len(cells)] in 0..1.
+
+    sum sqrt((a - b)^2 + 4 c^2) / (a + b + f) over sum (a + b) / (a + b + f), with a, b, c the means of gx^2, gy^2 and gx gy
+    over overlapping cells, gx and gy the luminance's slopes (Sobel): the coherence of the structure tensor (Bigun & Granlund,
+    "Optimal Orientation Detection of Linear Symmetry", ICCV 1987), the mean over all places where something happens.
+    """
+    luma = luminance(picture)
+    right = luma[:, :, 2:] - luma[:, :, :-2]
+    down = luma[:, 2:] - luma[:, :-2]
+    gx = (right[:, :-2] + 2 * right[:, 1:-1] + right[:, 2:]) / 8
+    gy = (down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]) / 8
+    tensor = torch.stack([gx.square(), gy.square(), gx * gy], 1)  # [B, 3, H - 2, W - 2]
+    found = []
+    for cell in cells:
+        a, b, c = F.avg_pool2d(tensor, cell, cell // 2).unbind(1)
+        along, counts = ((a - b).square() + 4 * c.square() + 1e-16).sqrt(), a + b
+        shares = [(x / (counts + FAINT_SLOPE)).mean((1, 2)) for x in (along, counts)]
+        found.append(shares[0] / (shares[1] + 1e-3))
+    return torch.stack(found, 1)
+
+
 def rhythm_loss(made: Tensor, photo: Tensor, usual: float = 0.25) -> Tensor:
     """Strokes do not march in step: autocorrelation of the result's fine detail beyond the photo's own and `usual`.
 
@@ -220,12 +265,12 @@ def autocorrelation(picture: Tensor, tile: int = 64, shortest: int = 4) -> Tenso
         torch.fft.irfft2(torch.fft.rfft2(x, s=(2 * tile, 2 * tile)).abs().square(), s=(2 * tile, 2 * tile))
         for x in (tiles, window)
     )
-    lags = torch.fft.fftfreq(2 * tile, 1 / (2 * tile), device=picture.device)
+    lags = torch.fft.fftfreq(2 * tile, 1 / (2 * tile))
     down, across = lags[:, None], lags[None]
     half = (down > 0) | ((down == 0) & (across > 0))  # the other half is the same
     length = (down.square() + across.square()).sqrt()
-    counted = half & (length >= shortest) & (length <= tile // 2)
-    return found[..., counted] / (found[..., :1, 0] + FAINT_DETAIL) * (usual[0, 0] / usual[counted])
+    at = torch.nonzero(half & (length >= shortest) & (length <= tile // 2)).to(picture.device).unbind(1)
+    return found[..., at[0], at[1]] / (found[..., :1, 0] + FAINT_DETAIL) * (usual[0, 0] / usual[at])
 
 
 def l1_penalty(module: nn.Module) -> Tensor:

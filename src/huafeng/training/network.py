@@ -162,7 +162,7 @@ class Generator(nn.Module):
         # The norms forget the photo's own colours; this path lets a style keep some, by a colour matrix [3, 3].
         soft = F.avg_pool2d(photo - 0.5, 4, stride=2, padding=1)  # [B, 3, H/2, W/2]
         toned = torch.einsum("boi,bihw->bohw", color.reshape(-1, 3, 3), soft)
-        toned = F.conv2d(toned, upsampling_kernel(IMPULSE), padding=1, groups=3)  # bilinear, before the shuffle
+        toned = F.conv2d(toned, upsampling_kernel(IMPULSE.to(toned)), padding=1, groups=3)  # bilinear, before the shuffle
         return squash(F.pixel_shuffle(x.float() + toned, 2))  # [B, 3, H, W]
 
 

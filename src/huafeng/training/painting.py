@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from itertools import accumulate
+from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,8 @@ class LossWeights:
     """Distance of features to the photo's."""
     style: Annotated[float, Between(0)] = 8.0
     """Distance of Gram matrices to the works'."""
+    coarse: Annotated[float, Between(0)] = 0.0
+    """Distance of Gram matrices to the works', both at half their size: long strokes and swirls."""
     statistics: Annotated[float, Between(0)] = 0.0
     """Distance of the features' means and deviations to the works' (AdaIN)."""
     total_variation: Annotated[float, Between(0)] = 0.1
@@ -41,12 +44,16 @@ class LossWeights:
     """The same between cells of 2 px, as far as the works are calm: against texture in a clear sky."""
     tone: Annotated[float, Between(0)] = 0.0
     """What an affine map of the photo's luminance, over cells of 16 px, leaves of the result's: against smudges."""
+    stain: Annotated[float, Between(0)] = 0.0
+    """What a map of the photo's colours, over cells of 16 px, leaves of the result's: against stains on fur and cloth."""
     grid: Annotated[float, Between(0)] = 0.15
     """Peaks in the spectrum at periods of 8, 4 and 2 px: against checkerboards."""
     detail: Annotated[float, Between(0)] = 0.0
     """Difference of the finest detail to the photo's."""
     crowding: Annotated[float, Between(0)] = 0.0
     """Texture heaped up in a few places where the photo has none: against scales and rings in soft shades."""
+    direction: Annotated[float, Between(0)] = 0.0
+    """How far strokes lie in all directions at one place, beyond the works': against rings and scales."""
     rhythm: Annotated[float, Between(0)] = 0.0
     """Strokes that repeat themselves at equal distances: against scales, lattices and hatching."""
     droplets: Annotated[float, Between(0)] = 0.0
@@ -84,14 +91,58 @@ class Painter(nn.Module):
         return {name: {"code": code, "delta": delta} for name, code, delta in rows}
 
 
-@dataclass
-class Target:
-    """What a batch shall come near to, by layer: Gram matrices [B, C, C] and channel statistics [B, 2, C]; and how calm the
-    works are [B], 0..1: how far plain grounds shall stay plain."""
+class Target(NamedTuple):
+    """What a batch shall come near to, by layer: Gram matrices [B, C, C], those of works at half their size, and channel
+    statistics [B, 2, C]; the directions that strokes have, as `losses.coherence` gives them [B, 2]; and how calm the works
+    are [B], 0..1: how far plain grounds shall stay plain."""
 
     grams: dict[str, Tensor]
+    coarse: dict[str, Tensor]
     statistics: dict[str, Tensor]
+    directions: Tensor
     calm: Tensor
+
+    def each(self, change: Callable[..., Tensor], *others: Target) -> Target:
+        """change(tensor, that of the first other, ...) of every tensor."""
+
+        def layered(*parts: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {k: change(*(part[k] for part in parts)) for k in parts[0]}
+
+        all_of = (self, *others)
+        grams, coarse, statistics = (layered(*(getattr(one, name) for one in all_of)) for name in self._fields[:3])
+        directions, calm = (change(*(getattr(one, name) for one in all_of)) for name in self._fields[3:])
+        return Target(grams, coarse, statistics, directions, calm)
+
+
+def target_of(features: FeatureNetwork, works: Tensor) -> Target:
+    """What works [B, 3, H, W] in 0..1 ask for, one row each."""
+    names = features.style_layers
+    layers, halved = features(works), features(F.avg_pool2d(works, 2))
+    grams, coarse = ({k: losses.gram(found[k]) for k in names} for found in (layers, halved))
+    statistics = {k: losses.channel_statistics(layers[k]) for k in names}
+    return Target(grams, coarse, statistics, losses.coherence(works), calmness(works))
+
+
+def stacked(targets: Iterable[Target], count: int) -> Target:
+    """`count` targets of one row each, one below the other; no two copies of all at once, as collections have many."""
+    table: Target | None = None
+    for row, target in enumerate(targets):
+        table = table or target.each(lambda t: t.new_empty(count, *t.shape[1:]))
+        table.each(lambda all_rows, t, row=row: all_rows[row].copy_(t[0]), target)
+    assert table is not None
+    return table
+
+
+def means(table: Target, chosen: Sequence[Sequence[int]]) -> Target:
+    """Means over some of a table's rows for each of a batch; where none are chosen, 0."""
+    device = table.calm.device
+    rows = torch.tensor([row for some in chosen for row in some], dtype=torch.long, device=device)
+    starts = torch.tensor([0, *accumulate(map(len, chosen))][:-1], device=device)
+
+    def mean(t: Tensor) -> Tensor:
+        return F.embedding_bag(rows, t.reshape(len(t), -1), starts, mode="mean").reshape(-1, *t.shape[1:]).float()
+
+    return table.each(mean)
 
 
 def calmness(works: Tensor) -> Tensor:
@@ -140,13 +191,18 @@ def painting_losses(
         with torch.no_grad():
             wanted = features(photo, features.content_layer)[features.content_layer]
     layers = features.style_layers
+    counts = None if weights.plain == 1 else losses.busyness(photo, 1 - target.calm * (1 - weights.plain))
     parts = {}
     if weights.content:
         parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted, keeping)
     if weights.style:
-        counts = None if weights.plain == 1 else losses.busyness(photo, 1 - target.calm * (1 - weights.plain))
         distances = [losses.style_loss(losses.gram(found[k], counts), target.grams[k]) for k in layers]
         parts["style"] = weights.style * torch.stack(distances).mean()
+    if weights.coarse:
+        with machine.autocast():
+            halved = features(F.avg_pool2d(made, 2))
+        distances = [losses.style_loss(losses.gram(halved[k], counts), target.coarse[k]) for k in layers]
+        parts["coarse"] = weights.coarse * torch.stack(distances).mean()
     if weights.statistics:
         distances = [losses.adain_loss(losses.channel_statistics(found[k]), target.statistics[k]) for k in layers]
         parts["statistics"] = weights.statistics * torch.stack(distances).mean()
@@ -158,10 +214,14 @@ def painting_losses(
         parts["calm"] = weights.calm * losses.flatness_loss(made, photo, cell=2, edge=0.02, weights=target.calm)
     if weights.tone:
         parts["tone"] = weights.tone * losses.tone_loss(made, photo)
+    if weights.stain:
+        parts["stain"] = weights.stain * losses.stain_loss(made, photo)
     if weights.grid:
         parts["grid"] = weights.grid * losses.grid_excess(made, mean=machine.processes.mean)
     if weights.detail:
         parts["detail"] = weights.detail * losses.detail_loss(made, photo)
+    if weights.direction:
+        parts["direction"] = weights.direction * losses.direction_loss(made, target.directions)
     if weights.rhythm:
         parts["rhythm"] = weights.rhythm * losses.rhythm_loss(made, photo)
     if weights.crowding:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,10 +31,11 @@ from huafeng.errors import DataError
 from huafeng.library import BUILT_IN, Library
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
+from huafeng.training.ahead import Ahead
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
-from huafeng.training.painting import Painter, Target, painting_losses, window
+from huafeng.training.painting import Painter, Target, means, painting_losses, stacked, target_of, window
 from huafeng.training.pictures import Pictures, listing, open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
@@ -41,6 +43,7 @@ from huafeng.training.recipes.painting import CardOptions, PaintingOptions, Pain
 from huafeng.training.transfer import BASE
 
 ANY = -1  # in place of a style's number: whatever the encoder sees
+AROUND_PX = 64  # beyond a view, where the discriminator's crops may begin
 USUAL = 96  # photos and views that show what is usual
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
@@ -141,20 +144,23 @@ class Art(PaintingRecipe):
 
     def __init__(self, options: ArtOptions, machine: Machine) -> None:
         super().__init__(options, machine)
-        usual = palette(self.photos.batch(0, USUAL, VIEW_PX))
-        self.works = []
+        usual = palette(self.photos.batch(0, USUAL, VIEW_PX)).cpu()
+        self.works, cut = [], list[U8]()
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
-            cut = [view for picture in pictures for view in cut_views(picture, spec.views)]
-            shown = tqdm(cut, desc=name, leave=False, disable=None if machine.processes.first else True)
-            self.works.append(Works(cut, self.target_of(shown), spec.nearest_works or options.nearest_works, usual))
+            own = [view for picture in pictures for view in cut_views(picture, spec.views)]
+            near = [part for picture in pictures for part in cut_views(picture, spec.views, AROUND_PX)]
+            self.works.append(Works(own, near, len(cut), spec.nearest_works or options.nearest_works, usual))
+            cut += own
+        shown = tqdm(cut, desc="works", leave=False, disable=None if machine.processes.first else True)
+        self.table = stacked((self.asked(machine.batch(to_batch([view]))) for view in shown), len(cut))
         self.collections = torch.tensor([spec.collection for spec in options.styles.values()])
         self.frequencies = torch.tensor([options.styles_per_step.get(name, 1.0) for name in options.styles])
         self.keeping = torch.tensor(
             [spec.content for spec in options.styles.values()] + [options.any.content if options.any else 1.0]
         )
-        self.targets = [works.target(range(len(works.pictures))) for works in self.works]
+        self.targets = [means(self.table, [works.rows(range(len(works.pictures)))]) for works in self.works]
         if options.tune:
             self.begin_at_encoded_works()
         self.any = None
@@ -193,6 +199,10 @@ class Art(PaintingRecipe):
                 codes = [painter.encoder(self.machine.batch(to_batch([view]))) for view in works.pictures]
                 painter.codes[row] = torch.cat(codes).mean(0)
 
+    def waited_s(self) -> float:
+        """For photos, and for views of any picture."""
+        return super().waited_s() + (self.any.ahead.waited_s if self.any is not None else 0.0)
+
     def export(self, folder: Path) -> list[Path]:
         """The base generator, unless it was not to learn, and a style file for each style."""
         base = Library().base_path().read_bytes() if self.options.tune else None
@@ -202,7 +212,7 @@ class Art(PaintingRecipe):
         """One step of the generator, then one of the discriminator."""
         styles = torch.multinomial(self.frequencies, clock.batch, replacement=True, generator=clock.numbers("styles"))
         if self.any is not None:
-            styles[torch.rand(clock.batch, generator=clock.numbers("any")) < self.any.options.share] = ANY
+            styles[self.any.takes(clock.images, clock.batch)] = ANY
         judged = self.collections[styles] & (styles != ANY) & self.adversary.plays(clock)
         mine = clock.mine
         style, rows = styles[mine], torch.arange(clock.batch)[mine][judged[mine]]
@@ -215,19 +225,21 @@ class Art(PaintingRecipe):
         anything = (style == ANY).nonzero()[:, 0]
         if len(anything):
             assert self.any is not None and self.painter.encoder is not None
-            first = clock.images + mine.start
-            views = self.machine.batch(to_batch([self.any.view(first + int(i), VIEW_PX) for i in anything]))
+            views = self.machine.batch(self.any.batch(clock.images + mine.start, len(style)))
             kept = (torch.rand(clock.batch, HIDDEN, generator=clock.numbers("dropout")) >= DROPPED)[mine][anything]
+            anything = anything.to(photo.device)
             with self.machine.autocast():
-                code = code.index_copy(0, anything.to(at.device), self.painter.encoder(views, kept.to(at.device)))
-            delta = delta * (style != ANY).to(delta)[:, None]
+                code = code.index_copy(0, anything, self.painter.encoder(views, kept.to(photo.device)))
+            delta = delta.index_fill(0, anything, 0)
         made, inner = self.painted(clock, photo, code, delta)
         made, photo = window(clock, made, photo)
-        chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), photo, strict=True)]
-        seen = self.target_of_batch(views) if len(anything) else []
-        targets = [self.works[s].target(c) if s != ANY else seen.pop(0) for s, c in zip(style.tolist(), chosen, strict=True)]
+        palettes = palette(photo).cpu()
+        chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), palettes, strict=True)]
+        target = means(self.table, [self.works[s].rows(c) for s, c in zip(style.tolist(), chosen, strict=True)])
+        if len(anything):
+            target = target.each(lambda mean, seen: mean.index_copy(0, anything, seen.float()), self.asked(views))
         keeping = self.keeping[style].to(photo.device)  # ANY is the last
-        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, stacked(targets), keeping)
+        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, target, keeping)
         losses |= inner
         shown = None
         if judged.any():
@@ -237,10 +249,17 @@ class Art(PaintingRecipe):
             shown = Shown(pictures, made[local], condition, rows, int(judged.sum()))
         return self.learn(clock, losses, shown)
 
+    @torch.no_grad()
+    def asked(self, works: Tensor) -> Target:
+        """What works [B, 3, H, W] ask for, Gram matrices in half precision: collections have many."""
+        found = target_of(self.features, works)
+        grams, coarse = ({k: g.bfloat16() for k, g in part.items()} for part in (found.grams, found.coarse))
+        return found._replace(grams=grams, coarse=coarse)
+
     def work_crop(self, clock: Clock, row: int, style: int, near: Sequence[int]) -> U8:
-        """A random crop of the step's size out of one of the works `near`, mirrored half the time."""
+        """A random crop of the step's size at one of the views `near`, mirrored half the time."""
         draw = numbers(clock.seed, "works", clock.images + row)
-        picture, side = self.works[style].pictures[near[int(draw.integers(len(near)))]], clock.crop_px
+        picture, side = self.works[style].around[near[int(draw.integers(len(near)))]], clock.crop_px
         h, w = picture.shape[:2]
         if min(h, w) < side:
             scale = side / min(h, w)
@@ -263,14 +282,29 @@ class AnyWorks:
         self.fingerprints = {f"any/{name}": source.fingerprint for name, source in sources.items()}
         self.streams = [Crops(source, seed, f"any/{name}", augment, SHORT_SIDE_PX) for name, source in sources.items()]
         shares = np.array(list(options.works.values()))
-        self.until = np.cumsum(shares / shares.sum())
+        self.view = partial(drawn_view, self.streams, np.cumsum(shares / shares.sum()), options.recolored, seed)
+        self.ahead = Ahead(self.view)
 
-    def view(self, n: int, side_px: int) -> U8:
-        """View n, uint8 [S, S, 3]; a pure function."""
-        draws = numbers(self.seed, "any", n).random(5)
-        stream = self.streams[min(int(np.searchsorted(self.until, draws[0])), len(self.streams) - 1)]
-        view = stream.sample(n, side_px)
-        return recolored(view, draws[2:]) if draws[1] < self.options.recolored else view
+    def takes(self, first: int, count: int) -> Tensor:
+        """Which of the samples first .. first + count - 1 are painted through the encoder, evenly spread: bool [count]."""
+        before = torch.tensor([self.before(n) for n in range(first, first + count + 1)])
+        return before.diff() > 0
+
+    def before(self, sample: int) -> int:
+        """How many of the samples before this one are painted through the encoder."""
+        return math.floor(sample * self.options.share)
+
+    def batch(self, first: int, count: int) -> Tensor:
+        """The views for those of the samples first .. first + count - 1, float32 [N, 3, 256, 256]; the next are prepared."""
+        number = self.before(first)
+        return to_batch(self.ahead.take(number, self.before(first + count) - number, VIEW_PX))
+
+
+def drawn_view(streams: Sequence[Crops], until: NDArray[np.float64], share: float, seed: int, n: int, side_px: int) -> U8:
+    """View n of the streams, uint8 [S, S, 3], each drawn up to its number in `until`; a share in other colours."""
+    draws = numbers(seed, "any", n).random(5)
+    view = streams[min(int(np.searchsorted(until, draws[0])), len(streams) - 1)].sample(n, side_px)
+    return recolored(view, draws[2:]) if draws[1] < share else view
 
 
 def recolored(picture: U8, draws: NDArray[np.float64]) -> U8:
@@ -292,45 +326,26 @@ class Works:
 
     Args:
         pictures: the views, uint8 [H, W, 3].
-        targets: theirs, of one row each.
+        around: the same with some of what lies around them: the discriminator sees squares out of these.
+        first: row of the first one in the table of all styles.
         nearest: how many of them a photo is asked to be like.
         usual: palettes [N, D] of some photos. A view is near to a photo when it is nearer than to most photos; else those
             with a little of every colour would be near to all, and the others to none.
     """
 
-    def __init__(self, pictures: list[U8], targets: list[Target], nearest: int, usual: Tensor) -> None:
-        self.pictures, self.count = pictures, min(nearest, len(pictures))
-        half = Target(
-            {k: torch.cat([t.grams[k].to(torch.bfloat16) for t in targets]) for k in targets[0].grams},
-            {k: torch.cat([t.statistics[k] for t in targets]) for k in targets[0].statistics},
-            torch.cat([t.calm for t in targets]),
-        )
-        self.all = half
+    def __init__(self, pictures: list[U8], around: list[U8], first: int, nearest: int, usual: Tensor) -> None:
+        self.pictures, self.around, self.first, self.count = pictures, around, first, min(nearest, len(pictures))
         self.palettes = torch.cat([palette(to_batch([picture])) for picture in pictures])
         self.usual = torch.cdist(self.palettes, usual).square().mean(1)
 
-    def nearest(self, photo: Tensor) -> list[int]:
-        """Photo [3, H, W] -> numbers of the views with the nearest colours, nearest first."""
-        distance = (self.palettes - palette(photo[None]).cpu()).square().sum(1) - self.usual
+    def nearest(self, seen: Tensor) -> list[int]:
+        """A photo's palette [D] -> numbers of the views with the nearest colours, nearest first."""
+        distance = (self.palettes - seen).square().sum(1) - self.usual
         return distance.topk(self.count, largest=False).indices.tolist()
 
-    def target(self, chosen: Sequence[int]) -> Target:
-        """Means over the chosen works; a batch of one."""
-        rows = list(chosen)
-        return Target(
-            {k: grams[rows].float().mean(0, keepdim=True) for k, grams in self.all.grams.items()},
-            {k: statistics[rows].mean(0, keepdim=True) for k, statistics in self.all.statistics.items()},
-            self.all.calm[rows].mean(0, keepdim=True),
-        )
-
-
-def stacked(targets: Sequence[Target]) -> Target:
-    """Targets of one row each -> one of many rows."""
-    return Target(
-        {k: torch.cat([t.grams[k] for t in targets]) for k in targets[0].grams},
-        {k: torch.cat([t.statistics[k] for t in targets]) for k in targets[0].statistics},
-        torch.cat([t.calm for t in targets]),
-    )
+    def rows(self, chosen: Sequence[int]) -> list[int]:
+        """Where these views are in the table of all styles."""
+        return [self.first + i for i in chosen]
 
 
 def palette(pictures: Tensor, levels: int = 4) -> Tensor:
@@ -372,14 +387,16 @@ def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> 
     return pictures, found.fingerprint
 
 
-def cut_views(picture: U8, count: int) -> list[U8]:
-    """About `count` squares of VIEW_PX that cover a picture uint8 [H, W, 3] evenly; the picture itself where it is 1."""
+def cut_views(picture: U8, count: int, around: int = 0) -> list[U8]:
+    """About `count` squares of VIEW_PX that cover a picture uint8 [H, W, 3] evenly, with what lies `around` px around them;
+    the picture itself where it is 1."""
     height, width = picture.shape[:2]
     if count == 1 or min(height, width) < VIEW_PX:
         return [picture]
     rows = max(1, round((count * height / width) ** 0.5))
     tops, lefts = spread(height - VIEW_PX, rows), spread(width - VIEW_PX, -(-count // rows))
-    return [picture[y : y + VIEW_PX, x : x + VIEW_PX] for y in tops for x in lefts]
+    far = VIEW_PX + around
+    return [picture[max(0, y - around) : y + far, max(0, x - around) : x + far] for y in tops for x in lefts]
 
 
 def ink_tone(picture: U8, tint: tuple[float, float, float]) -> U8:

@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 import torch
 
 from huafeng.training.adversary import Shown
-from huafeng.training.data import Augment, Crops
+from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.options import Between
-from huafeng.training.painting import painting_losses, window
+from huafeng.training.painting import painting_losses, target_of, window
 from huafeng.training.pictures import open_pictures
 from huafeng.training.recipe import Clock, Machine, Report
 from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe
@@ -54,7 +54,7 @@ class FastStyle(PaintingRecipe):
         super().__init__(options, machine)
         work = open_pictures(options.data / options.picture, machine.tell)
         self.data["picture"] = work.fingerprint
-        self.targets = self.target_of([work.read(0, options.short_side_px)])
+        self.targets = [target_of(self.features, machine.batch(to_batch([work.read(0, options.short_side_px)])))]
         self.patches = Crops(work, options.seed, "patches", Augment(reach=options.patch_reach), options.short_side_px)
 
     def waited_s(self) -> float:

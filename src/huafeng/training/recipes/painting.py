@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -22,10 +22,9 @@ from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.learner import Average, Learner, LearnerOptions
-from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.network import Discriminator
 from huafeng.training.options import Between
-from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, calmness, droplets, noise, painting_losses
+from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, droplets, noise, painting_losses
 from huafeng.training.pairs import PicturePairs
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
@@ -209,22 +208,6 @@ class PaintingRecipe(Recipe):
     def waited_s(self) -> float:
         """For photos."""
         return self.photos.waited_s
-
-    def target_of(self, pictures: Iterable[U8]) -> list[Target]:
-        """What each of some works asks for, a target of one row each."""
-        return [target for picture in pictures for target in self.target_of_batch(self.machine.batch(to_batch([picture])))]
-
-    @torch.no_grad()
-    def target_of_batch(self, pictures: Tensor) -> list[Target]:
-        """The same for pictures [B, 3, H, W] in 0..1 of one size."""
-        layers = self.features(pictures)
-        grams = {k: gram(layers[k]).split(1) for k in self.features.style_layers}
-        statistics = {k: channel_statistics(layers[k]).split(1) for k in self.features.style_layers}
-        calm = calmness(pictures).split(1)
-        return [
-            Target({k: g[i] for k, g in grams.items()}, {k: s[i] for k, s in statistics.items()}, calm[i])
-            for i in range(len(pictures))
-        ]
 
     def _held_out_batch(self) -> Tensor:
         return self.machine.batch(to_batch(self.held_out))

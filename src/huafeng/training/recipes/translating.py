@@ -19,9 +19,8 @@ from huafeng.training.adversary import AdversarialOptions, Adversary, Shown
 from huafeng.training.data import Augment, Crops, to_batch
 from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.learner import Average, Learner, LearnerOptions
-from huafeng.training.losses import channel_statistics, gram
 from huafeng.training.options import Between
-from huafeng.training.painting import LossWeights, Target, calmness, painting_losses
+from huafeng.training.painting import LossWeights, painting_losses, target_of
 from huafeng.training.patchgan import PatchGanOptions
 from huafeng.training.pictures import Pictures, open_pictures
 from huafeng.training.projected import patch_discriminator
@@ -251,13 +250,7 @@ class TranslatingRecipe(Recipe):
     @torch.no_grad()
     def manner(self, inputs: list[U8], works: list[U8], name: str = "generator") -> dict[str, float]:
         """Content and style loss (weights 1 and 8) of results, towards the mean of held-out works; `objective`: their sum."""
-        pictures = self.batch_of(works)
-        layers = self.features(pictures)
-        target = Target(
-            {k: gram(layers[k]).mean(0, keepdim=True) for k in self.features.style_layers},
-            {k: channel_statistics(layers[k]).mean(0, keepdim=True) for k in self.features.style_layers},
-            calmness(pictures).mean(0, keepdim=True),
-        )
+        target = target_of(self.features, self.batch_of(works)).each(lambda rows: rows.mean(0, keepdim=True))
         photos = self.batch_of(inputs)
         found = painting_losses(MEASURED, self.features, self.machine, self.made(photos, name), photos, target)
         figures = {name: float(loss) for name, loss in found.items()}
