@@ -23,7 +23,7 @@ from PIL import Image
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.cube import read_hald
 from huafeng.look import Lut, apply_lut
-from huafeng.looklearner import WEIGHTS, learn_lut, linear_transport
+from huafeng.looklearner import WEIGHTS, learn_lut
 from huafeng.lookmoments import glimpse
 from huafeng.pixels import F32, U8
 from huafeng.training.pictures import open_pictures
@@ -112,9 +112,19 @@ def colors_of(pictures: Sequence[U8], each: int = 500) -> F32:
 
 
 def transported(neutral: Sequence[U8], finished: Sequence[U8]) -> Lut:
-    """The linear Monge-Kantorovich map (Pitie & Kokaram, 2007)."""
-    matrix, offset = linear_transport(colors_of(neutral), colors_of(finished))
-    return Lut(np.clip(Lut.identity(33).table @ matrix + offset, 0, 1).astype(np.float32))
+    """The linear Monge-Kantorovich map y = x A + b between two Gaussians (Pitie & Kokaram, CVMP 2007)."""
+    source, target = (colors_of(p).astype(np.float64) for p in (neutral, finished))
+    u, f = (np.cov(x.T, bias=True) + 1e-4 * np.eye(3) for x in (source, target))
+    root, back = power(u, 0.5), power(u, -0.5)
+    matrix = back @ power(root @ f @ root, 0.5) @ back
+    table = (Lut.identity(33).table - source.mean(0)) @ matrix + target.mean(0)
+    return Lut(np.clip(table, 0, 1).astype(np.float32))
+
+
+def power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    """Of a symmetric, positive definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * values**exponent) @ vectors.T)
 
 
 def sliced_fit(neutral: Sequence[U8], finished: Sequence[U8], steps: int = 400) -> Lut:

@@ -10,9 +10,10 @@ from safetensors.numpy import load_file
 
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.look import Lut, apply_lut
+from huafeng.lookguess import NODES, Guess
 from huafeng.looklearner import WEIGHTS
 from huafeng.lookmoments import DIRECTIONS, Glimpse, glimpse, moments, places, threes, unit
-from huafeng.lookposterior import NODES, Prior, independent, likeliest
+from huafeng.lookposterior import WIDTH, Prior, independent, likeliest
 from huafeng.pixels import F32, U8
 from huafeng.training.gradeprior import grade_prior
 
@@ -31,7 +32,7 @@ def parts(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> list[U8]:
 def prior() -> Prior:
     """The shipped one, in small."""
     held = load_file(WEIGHTS)
-    return Prior(held["prior.components"][:12].astype(np.float32), held["prior.variances"][:12], held["prior.photos"][::8])
+    return Prior(held["fields"][:12].astype(np.float32), held["photos"][::8])
 
 
 def seen(parts: list[U8], lut: Lut | None = None) -> list[Glimpse]:
@@ -118,18 +119,32 @@ def test_a_glimpse_of_small_and_odd_pictures() -> None:
         assert (one.far == (9, 80, 200)).all() and (one.close == (9, 80, 200)).all()
 
 
+def guessed(lut: Lut, doubt: float) -> Guess:
+    return Guess(lut, np.full(12, doubt, np.float32))
+
+
 def test_a_grade_is_found_and_none_is_not(parts: list[U8], prior: Prior) -> None:
     identity = Lut.identity(33)
     nodes = identity.table
     look = Lut(np.clip(nodes**1.25 * (1.0, 0.93, 0.82) + (0.03, 0.03, 0.06), 0, 1).astype(np.float32))
-    plain, finished = seen(parts), seen(parts, look)
-    watched: list[Lut] = []
-    own = likeliest(identity, prior, finished, plain, watched.append)
+    plain = places(seen(parts))
+    before, after = moments(unit(plain)), moments(unit(places(seen(parts, look))))
+    quite = 1 / math.sqrt(WIDTH)  # as wide as grades vary
+    own = likeliest(guessed(identity, quite), prior, plain, after)
     wrong = difference(identity, look, parts)
     assert difference(own, look, parts) < 0.5 * wrong
-    assert watched and difference(watched[-1], own, parts) == 0
-    assert difference(likeliest(identity, prior, plain, plain), identity, parts) < 0.1 * wrong
-    assert np.array_equal(likeliest(identity, prior, finished, plain).table, own.table)
+    assert difference(likeliest(guessed(identity, quite), prior, plain, before), identity, parts) < 0.1 * wrong
+    assert np.array_equal(likeliest(guessed(identity, quite), prior, plain, after).table, own.table)
+    sure = likeliest(guessed(identity, 0.01), prior, plain, after)  # a guess without doubts stays
+    assert difference(sure, identity, parts) < 0.1 * wrong
+
+
+def test_a_look_that_is_very_strong_stays_as_it_was_guessed(parts: list[U8], prior: Prior) -> None:
+    found = moments(unit(places(seen(parts))))
+    negative = Lut(1 - Lut.identity(33).table)
+    assert likeliest(guessed(negative, 4.0), prior, prior.photos, found) is negative
+    mild = Lut.identity(33)
+    assert likeliest(guessed(mild, 4.0), prior, prior.photos, found) is not mild
 
 
 def test_pictures_that_are_alike_count_less() -> None:
@@ -141,13 +156,11 @@ def test_pictures_that_are_alike_count_less() -> None:
     assert independent(np.ones((5, 8), np.float32), np.eye(8)) == pytest.approx(5)  # nothing is known of their differences
 
 
-def test_a_guess_that_no_grade_explains_stays_in_bounds(parts: list[U8], prior: Prior) -> None:
+def test_what_no_grade_explains_stays_in_bounds(prior: Prior) -> None:
     """Pictures of one colour: whatever is said of them, the table holds colours."""
-    flat = [glimpse(np.full((40, 40, 3), (250, 3, 120), np.uint8))] * 9
-    negative = Lut(1 - Lut.identity(33).table)
-    for guess in (Lut.identity(33), negative):
-        table = likeliest(guess, prior, flat).table
-        assert np.isfinite(table).all() and table.min() >= 0 and table.max() <= 1
+    flat = moments(unit(places([glimpse(np.full((40, 40, 3), (250, 3, 120), np.uint8))] * 9)))
+    table = likeliest(guessed(Lut.identity(33), 4.0), prior, prior.photos, flat).table
+    assert np.isfinite(table).all() and table.min() >= 0 and table.max() <= 1
 
 
 def test_the_prior_is_made_of_principal_components() -> None:

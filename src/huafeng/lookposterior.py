@@ -1,114 +1,73 @@
-"""The look that explains best how a folder's moments differ from untouched photos', given how grades usually are. Numpy alone.
+"""The look that explains best how a folder's moments differ from untouched photos', given what was guessed. Numpy alone.
 
-Generalised method of moments (Hansen, Econometrica 1982) with a prior: how much each moment varies from photo to photo, and
-with which others, says what is content; the rest is the grade's. Grades are sums of the principal components of random ones,
-with a normal prior around a first guess; its width is the one under which the folder is likeliest (empirical Bayes: Robbins,
-1956). Where nothing but content is seen, that width is next to 0.
+Generalised method of moments (Hansen, Econometrica 1982) with a normal prior around a guess, as wide along each component of
+grades as the guess is doubted: how much each moment varies from photo to photo, and with which others, says what is content;
+the rest is the grade's. A step of Gauss and Newton, as moments are not linear, but nearly so around a good guess.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huafeng.colortable import corners, enlarged
+from huafeng.color import ciede2000, srgb_to_lab
+from huafeng.colortable import corners, enlarged, sample
 from huafeng.look import Lut
-from huafeng.lookmoments import OFTEN, Glimpse, moments, places, unit
+from huafeng.lookguess import NODES, Guess
+from huafeng.lookmoments import moments, unit
 from huafeng.pixels import F32, U8
 
 F64 = NDArray[np.float64]
 
-NODES = 9  # per axis, of the components
-ITERATIONS = 5
-DAMPING, LEAST_SHARE = 0.6, 0.05  # share of the way to each solution, halved while it leads up: moments are not linear
-CENTER = 0.5  # the prior's centre, as a share of the first guess
-CONTENT = 0.83  # variance that counts as content's, over that of single photos: what a look leaves unexplained included
+WIDTH = 0.05  # share of the doubts' variance: the guess has seen these moments before
+STRONG = 18.0  # CIEDE2000, the median of photos' colours: a look that moves them further stays as it was guessed
+CONTENT = 0.83  # variance that counts as content's, over that of single photos
 SHRINKAGE = 0.1  # towards moments that do not go together (Ledoit & Wolf, 2004, with a fixed share)
-WIDTHS = np.logspace(-4, 0.5, 40)  # among which the prior's width is found
 ROUNDED = 1e-4  # least variance of a moment: rare colours are all alike in a few hundred photos, and not in a folder
-FRESH = 2  # iterations for which derivatives are found anew: after that the look hardly moves
 STEP = 0.02  # in deviations of the prior, for derivatives
 SLOPES_OF = 80  # photos over which derivatives are means
-COMMON, RARE = 10.0, 0.3  # a colour weighs as often as photos have it, at most so many times the mean, and a floor more
-RIDGE = 0.07  # the prior's share where a look is expressed by components
 ENOUGH = 300  # photos from which it can be told how moments go together
 
 
 class Prior(NamedTuple):
     """What is known before a folder is seen.
 
-    components: principal components of random grades, offsets [K, 9, 9, 9, 3] of colours in 0..1.
-    variances: theirs [K].
+    fields: principal components of random grades, one deviation of each, offsets [K, 9, 9, 9, 3] of colours in 0..1.
     photos: neighbouring colours of untouched photos in general, uint8 [N, 2, 64, 3, 3] (`lookmoments.places`).
     """
 
-    components: F32
-    variances: F32
+    fields: F32
     photos: U8
 
 
-def likeliest(
-    guess: Lut,
-    prior: Prior,
-    finished: Sequence[Glimpse],
-    untouched: Sequence[Glimpse] | None = None,
-    watch: Callable[[Lut], None] | None = None,
-) -> Lut:
-    """The likeliest look.
+def likeliest(guess: Guess, prior: Prior, photos: U8, each: F32) -> Lut:
+    """The likeliest look around a guess.
 
     Args:
-        guess: where to begin, and on which side of doing nothing the prior lies.
-        prior: how grades and photos are.
-        finished: the finished pictures.
-        untouched: photos without the look; None: the prior's photos.
-        watch: is given the look so far, several times.
+        guess: what was guessed, and how far off it may be.
+        prior: how grades are, and photos in general.
+        photos: neighbouring colours of untouched photos, the prior's or others, uint8 [N, 2, 64, 3, 3].
+        each: moments of each finished picture [n, M].
     """
-    scale = np.sqrt(prior.variances)[:, None, None, None, None].astype(np.float32)
-    fields = (prior.components * scale).reshape(len(scale), -1, 3)
-    photos = prior.photos if untouched is None else places(untouched)
     plain = _Photos(photos)
-    varying = plain if len(photos) >= ENOUGH else _Photos(prior.photos)
-    some = _Photos(photos[:: max(1, len(photos) // SLOPES_OF)])
-    each = np.mean([moments(unit(places(finished, k))) for k in range(OFTEN)], 0)
-    wanted = each.mean(0)
-
-    def offsets(z: F64) -> F32:
-        return np.tensordot(z.astype(np.float32), fields, 1)
-
-    def look(z: F64) -> Lut:
-        table = Lut.identity(guess.size).table + enlarged(offsets(z).reshape(NODES, NODES, NODES, 3), guess.size)
-        return Lut(np.clip(table, 0, 1).astype(np.float32))
-
-    z = _nearest(guess, fields, plain)
-    center, found = CENTER * z, plain.moments(offsets(z))
-    for k in range(ITERATIONS):
-        now = offsets(z)
-        whiten = _whitening(found if varying is plain else varying.moments(now))
-        if k == 0:
-            by_chance = CONTENT * (1 / independent(each, whiten) + 1 / len(photos))
-        whiten /= math.sqrt(by_chance)
-        if k < FRESH:
-            derivatives = some.slopes(now, fields)
-        slopes = whiten @ derivatives
-        left = whiten @ (wanted - found.mean(0))
-        best, width = _posterior(left + slopes @ (z - center), slopes)
-        cost, share = (left**2).sum() + ((z - center) ** 2).sum() / width, DAMPING
-        while share > LEAST_SHARE:
-            there = z + share * (center + best - z)
-            found_there = plain.moments(offsets(there))
-            if ((whiten @ (wanted - found_there.mean(0))) ** 2).sum() + ((there - center) ** 2).sum() / width <= cost:
-                break
-            share /= 2
-        else:
-            break
-        z, found = there, found_there
-        if watch:
-            watch(look(z))
-    return look(z)
+    if plain.moved(guess.lut) > STRONG:
+        return guess.lut
+    scale = (math.sqrt(WIDTH) * guess.doubts)[:, None, None, None, None]
+    fields = (prior.fields * scale).reshape(len(scale), -1, 3)
+    stride = (guess.lut.size - 1) // (NODES - 1)
+    offsets = (guess.lut.table - Lut.identity(guess.lut.size).table)[::stride, ::stride, ::stride].reshape(-1, 3)
+    found = plain.moments(offsets)
+    whiten = _whitening(found if len(photos) >= ENOUGH else _Photos(prior.photos).moments(offsets))
+    whiten /= math.sqrt(CONTENT * (1 / independent(each, whiten) + 1 / len(photos)))
+    slopes = whiten @ _Photos(photos[:: max(1, len(photos) // SLOPES_OF)]).slopes(offsets, fields)
+    left = whiten @ (each.mean(0) - found.mean(0))
+    # the mean of d ~ N(0, I) given left = slopes d + noise of variance 1
+    d = np.linalg.solve(slopes.T @ slopes + np.eye(len(fields)), slopes.T @ left)
+    change = np.tensordot(d.astype(np.float32), fields, 1).reshape(NODES, NODES, NODES, 3)
+    return Lut(np.clip(guess.lut.table + enlarged(change, guess.lut.size), 0, 1).astype(np.float32))
 
 
 def independent(found: F32, whiten: F64) -> float:
@@ -125,6 +84,11 @@ class _Photos:
     def __init__(self, photos: U8) -> None:
         self.colors = unit(photos)  # [n, 2, p, 3, 3]
         self.nodes, self.shares = corners(self.colors.reshape(-1, 3), NODES)
+
+    def moved(self, lut: Lut) -> float:
+        """How far a look moves the photos' colours: the median CIEDE2000."""
+        colors = self.colors[:, 0, ::8, 1].reshape(-1, 3)
+        return float(np.median(ciede2000(srgb_to_lab(colors), srgb_to_lab(sample(lut.table, colors)))))
 
     def moments(self, field: F32) -> F32:
         """Moments [n, M] of the photos, moved by offsets at the nodes [729, 3]."""
@@ -143,23 +107,3 @@ def _whitening(found: F32) -> F64:
     spread = (found - found.mean(0)) / scale
     together = spread.T @ spread / len(found) + SHRINKAGE * np.eye(len(scale))
     return np.asarray(np.linalg.inv(np.linalg.cholesky(together.astype(np.float64))) / scale)
-
-
-def _posterior(left: F64, slopes: F64) -> tuple[F64, float]:
-    """Mean of z ~ N(0, w I) given left = slopes z + noise of variance 1, and w, under which `left` is likeliest."""
-    u, singular, v = np.linalg.svd(slopes, full_matrices=False)
-    along = u.T @ left
-    variance = 1 + WIDTHS[:, None] * singular**2
-    width = WIDTHS[np.argmax(-(np.log(variance) + along**2 / variance).sum(1))]
-    return v.T @ (width * singular / (1 + width * singular**2) * along), float(width)
-
-
-def _nearest(guess: Lut, fields: F32, photos: _Photos) -> F64:
-    """Coordinates of a look among the components: least squares over the colours of photos, and a little of the prior."""
-    nodes, shares = photos.nodes[:, ::3], photos.shares[:, ::3]  # one of each three
-    mass = np.bincount(nodes.ravel(), shares.ravel(), NODES**3)
-    weight = np.sqrt(np.minimum(mass / mass.mean(), COMMON) + RARE)[:, None]
-    stride = (guess.size - 1) // (NODES - 1)
-    offsets = (guess.table - Lut.identity(guess.size).table)[::stride, ::stride, ::stride].reshape(-1, 3)
-    rows = np.concatenate([(fields * weight).reshape(len(fields), -1).T, RIDGE * np.eye(len(fields))])
-    return np.asarray(np.linalg.lstsq(rows, np.append((offsets * weight).ravel(), np.zeros(len(fields))))[0])

@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from huafeng.lookposterior import COMMON, NODES, RARE
+from huafeng.lookguess import NODES
 from huafeng.training.grades import random_grades
 from huafeng.training.tables import density, identity
 
 COUNT = 8000  # random grades
+COMMON, RARE = 10.0, 0.3  # a colour weighs as often as photos have it, at most so many times the mean, and a floor more
 COMPONENTS = 160  # 64 hold 99 % of the variance, and leave film simulations 2 CIEDE2000 off; these 1
 WANDER, WANDER_NODES = 0.03, 4  # offsets that every grade has besides, smooth between so many nodes per axis: the unforeseen
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from huafeng.training.tables import identity
+
 LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
 NONE = 0.08  # share of folders without any grade
 LEAST_LINEAR = 1e-4  # keeps powers and logarithms finite
@@ -22,9 +24,8 @@ _OPPONENT = torch.tensor([[0.2126, 0.7152, 0.0722], [0.5, -0.4542, -0.0458], [-0
 
 
 def random_grades(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Tables [count, N, N, N, 3] indexed [r, g, b], values 0..1, N = size: one random grade each."""
-    nodes = torch.linspace(0, 1, size)
-    cube = torch.stack(torch.meshgrid(nodes, nodes, nodes, indexing="ij"), -1).reshape(1, -1, 3)
+    """Tables [count, N, N, N, 3] indexed [r, g, b], values 0..1, N = size: one random grade each, on the generator's device."""
+    cube = identity(size, generator.device).reshape(1, -1, 3)
     draw = _Draw(count, generator)
     x = cube.expand(count, -1, 3)
     for step, share in STEPS:
@@ -42,22 +43,28 @@ class _Draw:
     def __init__(self, count: int, generator: torch.Generator) -> None:
         self.count, self.generator = count, generator
 
+    def _rand(self, *shape: int) -> Tensor:
+        return torch.rand(self.count, *shape, generator=self.generator, device=self.generator.device)
+
+    def _randn(self, *shape: int) -> Tensor:
+        return torch.randn(self.count, *shape, generator=self.generator, device=self.generator.device)
+
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(self.count, *(shape or (1, 1)), generator=self.generator)
+        return low + (high - low) * self._rand(*(shape or (1, 1)))
 
     def normal(self, deviation: float, *shape: int) -> Tensor:
         """Heavier tails than a normal number has: looks are mild or bold."""
-        spread = (0.5 * torch.randn(self.count, *([1] * len(shape or (1, 1))), generator=self.generator)).exp().clamp_max(2.2)
-        return deviation * spread * torch.randn(self.count, *(shape or (1, 1)), generator=self.generator)
+        spread = (0.5 * self._randn(*[1] * len(shape or (1, 1)))).exp().clamp_max(2.2)
+        return deviation * spread * self._randn(*(shape or (1, 1)))
 
     def chance(self, share: float) -> Tensor:
-        return torch.rand(self.count, 1, 1, generator=self.generator) < share
+        return self._rand(1, 1) < share
 
     def smooth(self, at: Tensor, amplitude: float, channels: int, *, periodic: bool = False, waves: int = 4) -> Tensor:
         """A random smooth function of `at` [count, P, 1] -> [count, P, channels]; period 1, or none."""
-        k = torch.arange(1, waves + 1).float()
+        k = torch.arange(1, waves + 1, device=at.device).float()
         weights = self.normal(amplitude, channels, waves) / k**1.3
-        phases = 2 * math.pi * torch.rand(self.count, channels, waves, generator=self.generator)
+        phases = 2 * math.pi * self._rand(channels, waves)
         angles = (2 if periodic else 1) * math.pi * k * at[..., None] + phases[:, None]
         return (weights[:, None] * angles.cos()).sum(-1)
 
@@ -66,7 +73,7 @@ Step = Callable[[Tensor, _Draw], Tensor]
 
 
 def _luma(x: Tensor) -> Tensor:
-    return (x * torch.tensor(LUMA)).sum(-1, keepdim=True)
+    return (x * torch.tensor(LUMA, device=x.device)).sum(-1, keepdim=True)
 
 
 def _linear(x: Tensor) -> Tensor:
@@ -91,14 +98,14 @@ def _balance(x: Tensor, draw: _Draw) -> Tensor:
 
 def _curves(x: Tensor, draw: _Draw) -> Tensor:
     """Rising curves, one for all channels and a smaller one for each; black may be lifted, white lowered."""
-    t = torch.linspace(0, 1, 65).reshape(1, -1, 1)
+    t = torch.linspace(0, 1, 65, device=x.device).reshape(1, -1, 1)
     common = draw.smooth(t.expand(draw.count, -1, 1), 0.5, 1, waves=3)
     apart = draw.smooth(t.expand(draw.count, -1, 1), 0.2, 3, waves=3)
     slopes = (common + apart).exp()
     # an S is the most usual curve: steeper in the middle
     slopes = slopes * (1 + draw.uniform(-0.3, 1.2) * (4 * t * (1 - t) - 0.67)).clamp_min(0.1)
     rises = (slopes[:, 1:] + slopes[:, :-1]) / 2
-    curve = torch.cat([torch.zeros(draw.count, 1, 3), rises.cumsum(1) / rises.sum(1, keepdim=True)], 1)
+    curve = torch.cat([torch.zeros(draw.count, 1, 3, device=x.device), rises.cumsum(1) / rises.sum(1, keepdim=True)], 1)
     faded = draw.chance(0.5)
     black = torch.where(faded, (draw.normal(0.05) + draw.normal(0.03, 1, 3)).clamp(-0.1, 0.3), 0.0)
     white = torch.where(draw.chance(0.5), (1 + draw.normal(0.04) + draw.normal(0.04, 1, 3)).clamp(0.6, 1.1), 1.0)
@@ -118,14 +125,15 @@ def _saturation(x: Tensor, draw: _Draw) -> Tensor:
 
 def _mixer(x: Tensor, draw: _Draw) -> Tensor:
     """A channel mixer that keeps greys, near enough."""
-    rows = torch.eye(3) + draw.normal(0.08, 3, 3)
+    rows = torch.eye(3, device=x.device) + draw.normal(0.08, 3, 3)
     rows = rows / rows.sum(2, keepdim=True)
     return x @ rows.transpose(1, 2)
 
 
 def _by_hue(x: Tensor, draw: _Draw) -> Tensor:
     """Hues turn, and gain or lose saturation and brightness, each part of the circle by itself."""
-    opponent = x @ _OPPONENT.T
+    to_opponent, back = _OPPONENT.to(x.device), torch.linalg.inv(_OPPONENT).to(x.device)
+    opponent = x @ to_opponent.T
     luma, first, second = opponent.split(1, -1)
     chroma = (first**2 + second**2 + 1e-8).sqrt()
     hue = torch.atan2(second, first) / (2 * math.pi)
@@ -134,7 +142,7 @@ def _by_hue(x: Tensor, draw: _Draw) -> Tensor:
     lighter = draw.smooth(hue, 0.25, 1, periodic=True)
     angle = 2 * math.pi * (hue + turn)
     turned = torch.cat([luma + chroma * lighter, chroma * more * angle.cos(), chroma * more * angle.sin()], -1)
-    return turned @ torch.linalg.inv(_OPPONENT).T
+    return turned @ back.T
 
 
 def _split_toning(x: Tensor, draw: _Draw) -> Tensor:
@@ -157,7 +165,7 @@ def _wash(x: Tensor, draw: _Draw) -> Tensor:
 
 def _monochrome(x: Tensor, draw: _Draw) -> Tensor:
     """Black and white through a filter of any colour; the other steps tone it."""
-    weights = torch.tensor(LUMA) + draw.normal(0.2, 1, 3)
+    weights = torch.tensor(LUMA, device=x.device) + draw.normal(0.2, 1, 3)
     grey = (x * weights / weights.sum(-1, keepdim=True).clamp_min(0.4)).sum(-1, keepdim=True)
     return x + draw.uniform(0.5, 1.4).clamp_max(1) * (grey - x)
 
@@ -173,7 +181,7 @@ def _bleach(x: Tensor, draw: _Draw) -> Tensor:
 def _film(x: Tensor, draw: _Draw) -> Tensor:
     """Densities of dyes that stain each other, with a toe and a shoulder each."""
     stops = _linear(x).log2() / 10  # about -1.3..0
-    rows = torch.eye(3) + draw.normal(0.08, 3, 3)
+    rows = torch.eye(3, device=x.device) + draw.normal(0.08, 3, 3)
     stops = stops @ (rows / rows.sum(2, keepdim=True)).transpose(1, 2)
     slope = 6.5 * (draw.normal(0.2) + draw.normal(0.05, 1, 3)).exp()
     middle = -0.25 + draw.normal(0.04) + draw.normal(0.015, 1, 3)

@@ -38,6 +38,8 @@ class LearnerOptions:
     """Weight of the sum of the weights' absolute values."""
     l2: Annotated[float, Between(0)] = 0.0
     """Weight of the sum of the weights' squares."""
+    decay: Annotated[float, Between(0)] = 0.0
+    """Share of the weights that a step takes off, times the rate (AdamW: Loshchilov & Hutter, 2019)."""
 
 
 class Learner:
@@ -46,7 +48,9 @@ class Learner:
     def __init__(self, modules: Sequence[nn.Module], options: LearnerOptions) -> None:
         self.modules, self.options = modules, options
         self.parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=options.learning_rate, betas=options.betas, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=options.learning_rate, betas=options.betas, weight_decay=options.decay, fused=True
+        )
 
     def rate(self, clock: Clock) -> float:
         """The learning rate at this step."""
@@ -67,7 +71,8 @@ class Learner:
         clock.processes.average_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, math.inf if self.options.clip is None else self.options.clip)
         # a checkpoint brings back the options of its time; those of this run hold
-        self.optimizer.param_groups[0].update(lr=self.rate(clock) * ease, betas=self.options.betas)
+        o = self.options
+        self.optimizer.param_groups[0].update(lr=self.rate(clock) * ease, betas=o.betas, weight_decay=o.decay)
         self.optimizer.step()
         return norm
 

@@ -15,9 +15,9 @@ _XYZ = torch.tensor(
 _ROUNDED = 0.2  # under the root: without it equal colours have no gradient
 
 
-def identity(size: int) -> Tensor:
+def identity(size: int, device: torch.device | str = "cpu") -> Tensor:
     """The table [N, N, N, 3] that changes nothing."""
-    nodes = torch.linspace(0, 1, size)
+    nodes = torch.linspace(0, 1, size, device=device)
     return torch.stack(torch.meshgrid(nodes, nodes, nodes, indexing="ij"), -1)
 
 
@@ -37,7 +37,7 @@ def enlarged(tables: Tensor, size: int) -> Tensor:
 def lab(colors: Tensor) -> Tensor:
     """sRGB [..., 3] -> CIELAB, D65; goes on beyond 0..1."""
     linear = torch.where(colors > 0.04045, ((colors.clamp_min(0.04) + 0.055) / 1.055) ** 2.4, colors / 12.92)
-    xyz = linear @ _XYZ.T
+    xyz = linear @ _XYZ.T.to(colors.device)
     f = torch.where(xyz > 0.008856, xyz.clamp_min(0.008) ** (1 / 3), 7.787 * xyz + 16 / 116)
     return torch.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
 
@@ -61,9 +61,9 @@ def density(colors: Tensor, size: int) -> Tensor:
     place = colors * (size - 1)
     below = place.long().clamp_max(size - 2)
     part = place - below
-    found = torch.zeros(size**3)
+    found = torch.zeros(size**3, device=colors.device)
     for corner in range(8):
-        offset = torch.tensor([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
+        offset = torch.tensor([corner >> 2 & 1, corner >> 1 & 1, corner & 1], device=colors.device)
         weight = torch.where(offset.bool(), part, 1 - part).prod(-1)
         at = below + offset
         found.index_add_(0, (at[:, 0] * size + at[:, 1]) * size + at[:, 2], weight)
