@@ -108,7 +108,9 @@ def test_crowding_by_hand() -> None:
     heaped = plain.clone()
     heaped[..., :128, :128] += 0.4 * board[..., :128, :128]
     even, heap, none = (losses.fine_energy(picture) for picture in (plain + 0.4 * board, heaped, plain))
-    assert heap.shape == (1, 1, 32, 32)
+    assert heap.shape == losses.finest_energy(heaped).shape == (1, 1, 32, 32)
+    assert losses.finest_energy(heaped)[0, 0, 8, 8].item() == pytest.approx(0.2**2, rel=0.01)  # a board has nothing coarser
+    assert losses.finest_energy(plain).amax().item() == pytest.approx(0, abs=1e-12)
     assert heap[0, 0, 8, 8].item() == pytest.approx(0.2**2, rel=0.01)
     assert losses.crowding(heap, none).item() == pytest.approx(9 / 4, rel=0.15)  # cells at the border see half of it
     assert losses.crowding(even, none).item() == pytest.approx(0, abs=1e-4)  # spread evenly

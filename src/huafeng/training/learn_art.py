@@ -105,7 +105,9 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
         tune=True,
         steps=MOST_STEPS,
         ema=0.98,
-        losses=LossWeights(content=1.0, plain=0.25, tone=40.0, grid=0.3, rhythm=2.0, crowding=0.5),
+        losses=LossWeights(
+            content=1.0, coarse=4.0, plain=0.25, tone=40.0, stain=10.0, grid=0.3, direction=20.0, rhythm=4.0, crowding=0.5
+        ),
         generator=LearnerOptions(learning_rate=0.01, warmup_steps=20, final=0.05),
         adversarial=AdversarialOptions(weight=0.0),
         checkpoint_minutes=PREVIEW_MINUTES if lesson.preview else 60.0,

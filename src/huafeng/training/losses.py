@@ -53,6 +53,11 @@ def fine_energy(picture: Tensor, cell: int = 32) -> Tensor:
     return F.avg_pool2d(fine_part(picture).square(), cell, 8, (cell - 8) // 2, count_include_pad=False)
 
 
+def finest_energy(picture: Tensor, cell: int = 16) -> Tensor:
+    """The same of the part finer than about 4 px."""
+    return F.avg_pool2d(finest_part(luminance(picture))[:, None].square(), cell, 8, (cell - 8) // 2, count_include_pad=False)
+
+
 def fine_part(picture: Tensor) -> Tensor:
     """Pictures [B, 3, H, W] -> their luminance's part finer than about 16 px, [B, 1, H, W]."""
     luma = luminance(picture)[:, None]
@@ -73,8 +78,8 @@ def crowding(energy: Tensor, photo: Tensor) -> Tensor:
     droplets of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, section 2).
 
     Args:
-        energy: of a result, or of the generator's inner layers, [B, 1, h, w].
-        photo: `fine_energy` of the photo, [B, 1, h, w].
+        energy: of a result (`fine_energy`, `finest_energy`), or of the generator's inner layers, [B, 1, h, w].
+        photo: the photo's, [B, 1, h, w].
     """
     made, plain = (e / (e.mean((1, 2, 3), keepdim=True) + 1e-5) for e in (energy, photo))
     return (made - plain - 1).relu().square().mean()
@@ -155,12 +160,16 @@ def detail_loss(made: Tensor, photo: Tensor) -> Tensor:
     H is the finest level of the Laplacian pyramid before shrinking (Burt & Adelson, 1983). Being linear, it needs to see
     the difference only; rims are continued by their last pixel.
     """
-    difference = luminance(made) - luminance(photo)  # [B, H, W]
-    blurred = F.pad(difference, (2, 2, 2, 2), mode="replicate")
+    return finest_part(luminance(made) - luminance(photo)).abs().mean()
+
+
+def finest_part(luma: Tensor) -> Tensor:
+    """[B, H, W] less its 5 x 5 binomial blur."""
+    blurred = F.pad(luma, (2, 2, 2, 2), mode="replicate")
     for axis in (1, 2):  # 1 4 6 4 1 as sums of slices: a convolution of one channel takes ten times as long on a CPU
         a, b, c, d, e = (blurred.narrow(axis, i, blurred.shape[axis] - 4) for i in range(5))
         blurred = (a + e + 4 * (b + d) + 6 * c) / 16
-    return (difference - blurred).abs().mean()
+    return luma - blurred
 
 
 def total_variation(picture: Tensor) -> Tensor:

@@ -225,6 +225,6 @@ def painting_losses(
     if weights.rhythm:
         parts["rhythm"] = weights.rhythm * losses.rhythm_loss(made, photo)
     if weights.crowding:
-        energies = (losses.fine_energy(picture) for picture in (made, photo))
-        parts["crowding"] = weights.crowding * losses.crowding(*energies)
+        heaps = [losses.crowding(energy(made), energy(photo)) for energy in (losses.fine_energy, losses.finest_energy)]
+        parts["crowding"] = weights.crowding * torch.stack(heaps).sum()
     return parts
