@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -56,6 +56,7 @@ factors = st.floats(0, 2)
 
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(factors, factors, factors), st.floats(0.5, 12), st.sampled_from([0.3, 1.0]))
+@example((0.0, 1.453125, 0.375), 9.4375, 1.0)
 def test_no_colour_of_skin_moves_further_than_the_cap(factor, cap, strength):
     random = np.random.default_rng(0)
     tones = np.stack([random.uniform(*ends, (1, 2000)) for ends in ((25, 90), (4, 28), (4, 34))], -1)

@@ -33,6 +33,7 @@ BESIDE = 0.12  # share of it that has
 SOFT_PX = 2.0
 
 KNEE = 3  # how sharply a shift is bent at the cap
+AIM = 0.96  # share of the cap that large shifts approach at the nodes: between them they are a little larger
 NODES = 33
 GREY, COLORED = 0.1, 0.3  # share of the colours' differences that a look keeps: below it is monochrome, above a colour look
 
@@ -119,7 +120,8 @@ def capped(lut: Lut, cap: float, strength: float = 1.0) -> Lut:
     start = srgb_to_lab(original)
     shift = ciede2000(start, srgb_to_lab(original + way))
     tiny = np.float32(1e-6)
-    goal = shift * cap / np.maximum((shift**KNEE + cap**KNEE) ** (1 / KNEE), tiny)
+    aim = AIM * cap
+    goal = shift * aim / np.maximum((shift**KNEE + aim**KNEE) ** (1 / KNEE), tiny)
     share = goal / np.maximum(shift, tiny)
     for _ in range(4):  # a difference is not quite proportional to the way
         now = ciede2000(start, srgb_to_lab(original + share[..., None] * way))
