@@ -286,6 +286,13 @@ CLOCK = Clock(step=0, images=0, progress=0.0, batch=2, crop_px=64, seed=0)
 ANY = {"works": {"works": 1.0}}
 
 
+def test_validation_figures_are_content_and_style_alone(training: Path) -> None:
+    found = recipe(training, losses={"coarse": 2.0, "tone": 1.0, "stain": 1.0, "direction": 1.0, "detail": 1.0}).figures()
+    assert found.keys() == {"content", "style", "objective"}
+    assert found["objective"] == pytest.approx(found["content"] + found["style"])
+    assert recipe(training, losses={"statistics": 1.0}).figures().keys() == {"content", "style", "statistics", "objective"}
+
+
 def test_a_step_with_any_picture_teaches_the_encoder(training: Path) -> None:
     made = recipe(training, any=ANY | {"share": 1.0})
     before = state(made)

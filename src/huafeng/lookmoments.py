@@ -49,10 +49,14 @@ class Glimpse(NamedTuple):
 def glimpse(pixels: U8) -> Glimpse:
     """A look at a picture uint8 [H, W, 3]."""
     far = Image.fromarray(pixels).resize((FAR_PX, FAR_PX), Image.Resampling.BOX)
+    return Glimpse(np.asarray(far), threes(close_by(pixels)[None], OFTEN * PLACES, 0)[0])
+
+
+def close_by(pixels: U8) -> U8:
+    """A picture uint8 [H, W, 3] at a short side of 256 px, or its own if that is smaller."""
     height, width = pixels.shape[:2]
     scale = min(1.0, CLOSE_PX / min(height, width))
-    close = resize(pixels, max(3, round(width * scale)), max(3, round(height * scale)))
-    return Glimpse(np.asarray(far), threes(close[None], OFTEN * PLACES, 0)[0])
+    return resize(pixels, max(3, round(width * scale)), max(3, round(height * scale)))
 
 
 def places(seen: Sequence[Glimpse], draw: int = 0) -> U8:

@@ -72,7 +72,8 @@ class _Draw:
 Step = Callable[[Tensor, _Draw], Tensor]
 
 
-def _luma(x: Tensor) -> Tensor:
+def luma_of(x: Tensor) -> Tensor:
+    """Colours [..., 3] -> their luminance [..., 1]."""
     return (x * torch.tensor(LUMA, device=x.device)).sum(-1, keepdim=True)
 
 
@@ -118,7 +119,7 @@ def _curves(x: Tensor, draw: _Draw) -> Tensor:
 
 def _saturation(x: Tensor, draw: _Draw) -> Tensor:
     """More or less of it, and another amount in shadows than in lights."""
-    luma = _luma(x)
+    luma = luma_of(x)
     amount = draw.normal(0.3).exp() * draw.smooth(luma.clamp(0, 1), 0.15, 1, waves=2).exp()
     return luma + amount.clamp_max(2.2) * (x - luma)
 
@@ -147,10 +148,10 @@ def _by_hue(x: Tensor, draw: _Draw) -> Tensor:
 
 def _split_toning(x: Tensor, draw: _Draw) -> Tensor:
     """One tint for shadows, another for lights, opposite ones at times (teal and orange)."""
-    luma = _luma(x).clamp(0, 1)
+    luma = luma_of(x).clamp(0, 1)
     shadows, lights = draw.normal(0.09, 1, 3), draw.normal(0.09, 1, 3)
     lights = torch.where(draw.chance(0.4), -shadows * draw.uniform(0.4, 1.4), lights)
-    shadows, lights = (tint - _luma(tint) for tint in (shadows, lights))
+    shadows, lights = (tint - luma_of(tint) for tint in (shadows, lights))
     bend = draw.uniform(0.7, 2.5)
     return x + shadows * (1 - luma) ** bend + lights * luma**bend
 
@@ -158,8 +159,8 @@ def _split_toning(x: Tensor, draw: _Draw) -> Tensor:
 def _wash(x: Tensor, draw: _Draw) -> Tensor:
     """All colours drawn towards one, as light through a filter does: evening sun, moonlight, old dyes."""
     tint = draw.uniform(0, 1, 1, 3)
-    tint = tint / _luma(tint).clamp_min(0.15)
-    colored = _luma(x).clamp_min(0) ** draw.uniform(0.7, 1.4) * tint
+    tint = tint / luma_of(tint).clamp_min(0.15)
+    colored = luma_of(x).clamp_min(0) ** draw.uniform(0.7, 1.4) * tint
     return x + draw.uniform(0.0, 0.7) * torch.where(draw.chance(0.5), colored - x, x * tint - x)
 
 
@@ -172,7 +173,7 @@ def _monochrome(x: Tensor, draw: _Draw) -> Tensor:
 
 def _bleach(x: Tensor, draw: _Draw) -> Tensor:
     """Silver left in the film: its own luminance laid over, less colour, more contrast."""
-    luma = _luma(x)
+    luma = luma_of(x)
     low, high = 2 * luma * x, 1 - 2 * (1 - luma) * (1 - x)
     overlaid = low + ((luma - 0.45) * 10).clamp(0, 1) * (high - low)
     return x + draw.uniform(0.2, 1.0) * (overlaid - x)

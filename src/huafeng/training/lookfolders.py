@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from huafeng.lookmoments import CLOSE_PX, FAR_PX, PLACES, glimpse, places
-from huafeng.pixels import U8, resize
-from huafeng.training.grades import LUMA
+from huafeng.lookmoments import FAR_PX, PLACES, close_by, glimpse, places
+from huafeng.pixels import U8
+from huafeng.training.grades import luma_of
 from huafeng.training.moments import moments
 from huafeng.training.pictures import Pictures
 from huafeng.training.tables import lookup
@@ -139,7 +139,7 @@ def lit(colors: Tensor, light: Tensor) -> Tensor:
     light = light.reshape(len(light), *[1] * (colors.ndim - 2), 6)
     gain = (EXPOSURE * light[..., :1] + BALANCE * light[..., 1:4]).exp()
     changed = (colors.clamp_min(1e-4) ** (GAMMA * light[..., 4:5]).exp() * gain).clamp(0, 1)
-    luma = (changed * torch.tensor(LUMA, device=colors.device)).sum(-1, keepdim=True)
+    luma = luma_of(changed)
     return (luma + (SATURATION * light[..., 5:]).exp() * (changed - luma)).clamp(0, 1)
 
 
@@ -155,11 +155,8 @@ def neighbours(pictures: Tensor, count: int, draw: torch.Generator) -> Tensor:
 
 
 def _read(pixels: U8, side: int) -> tuple[U8, U8, U8]:
-    height, width = pixels.shape[:2]
-    scale = min(1.0, CLOSE_PX / min(height, width))
-    close = resize(pixels, max(3, round(width * scale)), max(3, round(height * scale)))
     whole = np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
-    return whole.transpose(2, 0, 1).copy(), _threes_down(close), places([glimpse(pixels)])[0]
+    return whole.transpose(2, 0, 1).copy(), _threes_down(close_by(pixels)), places([glimpse(pixels)])[0]
 
 
 def _threes_down(pixels: U8) -> U8:

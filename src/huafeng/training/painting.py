@@ -192,17 +192,19 @@ def painting_losses(
             wanted = features(photo, features.content_layer)[features.content_layer]
     layers = features.style_layers
     counts = None if weights.plain == 1 else losses.busyness(photo, 1 - target.calm * (1 - weights.plain))
+
+    def manner(seen: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
+        return torch.stack([losses.style_loss(losses.gram(seen[k], counts), wanted[k]) for k in layers]).mean()
+
     parts = {}
     if weights.content:
         parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted, keeping)
     if weights.style:
-        distances = [losses.style_loss(losses.gram(found[k], counts), target.grams[k]) for k in layers]
-        parts["style"] = weights.style * torch.stack(distances).mean()
+        parts["style"] = weights.style * manner(found, target.grams)
     if weights.coarse:
         with machine.autocast():
             halved = features(F.avg_pool2d(made, 2))
-        distances = [losses.style_loss(losses.gram(halved[k], counts), target.coarse[k]) for k in layers]
-        parts["coarse"] = weights.coarse * torch.stack(distances).mean()
+        parts["coarse"] = weights.coarse * manner(halved, target.coarse)
     if weights.statistics:
         distances = [losses.adain_loss(losses.channel_statistics(found[k]), target.statistics[k]) for k in layers]
         parts["statistics"] = weights.statistics * torch.stack(distances).mean()

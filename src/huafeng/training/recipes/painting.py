@@ -184,7 +184,9 @@ class PaintingRecipe(Recipe):
     def figures(self) -> dict[str, float]:
         """Content, style and `objective`, their sum: means over held-out photos and all styles."""
         w = self.options.losses
-        weights = LossWeights(w.content, w.style, w.statistics, 0, 0, 0, 0, 0)
+        weights = LossWeights(
+            content=w.content, style=w.style, statistics=w.statistics, total_variation=0, flat=0, calm=0, grid=0
+        )
         photos, sums = self._held_out_batch(), dict[str, float]()
         for style, target in enumerate(self.targets):
             made = self.average.module.paint(photos, torch.full((len(photos),), style, device=photos.device))
