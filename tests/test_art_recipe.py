@@ -24,6 +24,7 @@ from huafeng.encoder import VIEW_PX
 from huafeng.errors import DataError, RecipeError
 from huafeng.library import BUILT_IN
 from huafeng.pixels import U8, resize
+from huafeng.samples import sample_photos
 from huafeng.training import checkpoint
 from huafeng.training.data import to_batch
 from huafeng.training.options import build
@@ -324,14 +325,24 @@ def test_a_step_is_a_pure_function_of_weights_and_clock(training: Path) -> None:
     assert changed(*states) == set()
 
 
-def test_tuning_begins_at_what_the_encoder_sees(training: Path) -> None:
+def test_tuning_begins_where_results_look_to_the_encoder_like_the_works(training: Path) -> None:
     made = recipe(training, tune=True, init="base", styles=two_styles())
-    assert made.painter.encoder is not None
-    for row, painted in enumerate(made.works):
+    painter = made.painter
+    assert painter.encoder is not None
+    samples = to_batch(sample_photos())
+    for row, works in enumerate(made.works):
+        began = painter.codes[row].detach().clone()
+        assert torch.equal(made.average.module.codes[row], began)
+        left = []
         with torch.no_grad():
-            wanted = torch.cat([made.painter.encoder(to_batch([view])) for view in painted.pictures]).mean(0)
-        for painter in (made.painter, made.average.module):
-            assert torch.allclose(painter.codes[row], wanted, atol=1e-5)
+            wanted = torch.cat([painter.encoder(to_batch([view])) for view in works.pictures]).mean(0)
+            for code in (wanted, began):
+                painter.codes[row] = code
+                missing = wanted - painter.encoder(painter.paint(samples, torch.full((len(samples),), row))).mean(0)
+                left.append(missing.norm())
+                if code is wanted:
+                    assert torch.allclose(began, wanted + 1.5 * missing, atol=1e-4)
+        assert left[1] < left[0]
     assert not made.painter.deltas.any()
     assert not torch.allclose(made.painter.codes[0], made.painter.codes[1], atol=0.01)
 

@@ -12,6 +12,7 @@ from huafeng.encoder import MOST_VIEWS, SHORT_SIDE_PX, VIEW_PX, Encoder, views
 from huafeng.errors import StyleError
 from huafeng.library import BUILT_IN, Library
 from huafeng.pixels import U8, resize
+from huafeng.samples import sample_photos
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,19 @@ def test_an_empty_picture_has_a_code(encoder: Encoder, level: int) -> None:
 def test_no_pictures_are_refused(encoder: Encoder) -> None:
     with pytest.raises(StyleError, match=r"^There are no pictures to take a style from\.$"):
         encoder.code([])
+
+
+def test_read_off_a_picture_results_look_more_like_it_to_the_encoder(coffee: U8, astronaut: U8) -> None:
+    generator = Generator.open(Library([BUILT_IN]).base_path(), threads=1)
+    blinds = astronaut.copy()
+    blinds[::8] = blinds[:, ::8] = (250, 220, 20)
+    for picture in (coffee, blinds):
+        wanted, code = generator.encoder.code([picture]), generator.code_of([picture])
+        assert code.dtype == np.float32
+        plain, bolder = (
+            np.linalg.norm(wanted - generator.encoder.codes(np.stack([
+                generator.paint(photo, generator.modulation(tried)) for photo in sample_photos()
+            ])).mean(0))
+            for tried in (wanted, code)
+        )  # fmt: skip
+        assert bolder < 0.95 * plain

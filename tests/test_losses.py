@@ -77,13 +77,13 @@ def test_coherence_by_hand() -> None:
     stripes = (0.5 + 0.4 * torch.sin(across / 3)).expand(1, 3, 66, -1)
     board = 0.5 + 0.2 * (torch.sin(across / 3)[:, None] + torch.sin(across / 3)).expand(1, 3, -1, -1)
     # Sobel / 8 of a ramp is its slope: a = 4e-6, b = c = 0; both sums are 4e-6 / (4e-6 + 4e-4) = 1 / 101
-    assert losses.coherence(ramp)[0].tolist() == pytest.approx([1 / 101 / (1 / 101 + 1e-3)] * 2, rel=1e-3)
+    assert losses.coherence(ramp)[0].tolist() == pytest.approx([1 / 101 / (1 / 101 + 1e-3)] * 3, rel=1e-3)
     assert losses.coherence(stripes).min().item() > 0.99
     assert torch.allclose(losses.coherence(stripes.transpose(2, 3)), losses.coherence(stripes))
-    small, large = losses.coherence(board)[0].tolist()
-    assert large < 0.25 < small  # a cell of 16 px sees most of a period of 19 px both ways, one of 8 px a slope
-    wanted = torch.tensor([[1.0, 0.5]])
-    assert losses.direction_loss(board, wanted).item() == pytest.approx(((1 - small) ** 2 + (0.5 - large) ** 2) / 2)
+    small, large, largest = losses.coherence(board)[0].tolist()
+    assert largest < large < 0.25 < small  # a cell of 16 px sees most of a period of 19 px both ways, one of 8 px a slope
+    wanted = torch.tensor([[1.0, 0.5, 0.0]])
+    assert losses.direction_loss(board, wanted).item() == pytest.approx(((1 - small) ** 2 + (0.5 - large) ** 2) / 3)
     assert losses.direction_loss(stripes, wanted - 0.1).item() == 0
 
 
@@ -316,7 +316,7 @@ def test_every_loss_has_a_gradient() -> None:
         losses.detail_loss(made, photo),
         losses.total_variation(made),
         losses.flatness_loss(made, photo),
-        losses.direction_loss(made, torch.ones(2, 2)),
+        losses.direction_loss(made, torch.ones(2, 3)),
         losses.grid_excess(made),
     ):
         (gradient,) = torch.autograd.grad(loss, made)

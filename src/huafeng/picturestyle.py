@@ -27,12 +27,13 @@ def read_pictures(path: Path, base: Path) -> Style:
 
     files = pictures_in(path)
     generator = Generator.open(base)
-    code = generator.encoder.code(_pixels(files, told=not path.is_dir()))
+    quiet = np.array([QUIET], np.float32)
+    code = generator.code_of(_pixels(files, told=not path.is_dir()), quiet)
     date = datetime.datetime.fromtimestamp(path.stat().st_mtime).date().isoformat()
     card = Card(title_en=title_of(path), title_zh="", author="unknown", licence="unknown",
                 trained_on=f"read off {len(files)} picture{'s' if len(files) > 1 else ''} by the style encoder",
                 provenance="unknown", date=date, base_sha256=generator.sha256)  # fmt: skip
-    return Style(name_of(path), "art", {"code": code, "quiet": np.array([QUIET], np.float32)}, card)
+    return Style(name_of(path), "art", {"code": code, "quiet": quiet}, card)
 
 
 def pictures_in(path: Path) -> list[Path]:

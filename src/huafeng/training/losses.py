@@ -219,14 +219,14 @@ def stain_loss(made: Tensor, photo: Tensor, cell: int = 16) -> Tensor:
 
 
 def direction_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Strokes have a direction: mean of relu(wanted - found)^2, both as `coherence` gives them [B, 2].
+    """Strokes have a direction: mean of relu(wanted - found)^2, both as `coherence` gives them [B, 3].
 
     A Gram matrix asks for edges of certain directions, but not side by side: rings and scales have all of them at one place.
     """
     return (wanted - coherence(made)).relu().square().mean()
 
 
-def coherence(picture: Tensor, cells: tuple[int, ...] = (8, 16)) -> Tensor:
+def coherence(picture: Tensor, cells: tuple[int, ...] = (8, 16, 32)) -> Tensor:
     """How far what happens at one place of pictures [B, 3, H, W] has one direction: [B, len(cells)] in 0..1.
 
     sum sqrt((a - b)^2 + 4 c^2) / (a + b + f) over sum (a + b) / (a + b + f), with a, b, c the means of gx^2, gy^2 and gx gy

@@ -93,7 +93,7 @@ class Painter(nn.Module):
 
 class Target(NamedTuple):
     """What a batch shall come near to, by layer: Gram matrices [B, C, C], those of works at half their size, and channel
-    statistics [B, 2, C]; the directions that strokes have, as `losses.coherence` gives them [B, 2]; and how calm the works
+    statistics [B, 2, C]; the directions that strokes have, as `losses.coherence` gives them [B, 3]; and how calm the works
     are [B], 0..1: how far plain grounds shall stay plain."""
 
     grams: dict[str, Tensor]

@@ -25,11 +25,12 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from huafeng.art import QUIET
+from huafeng.art import QUIET, STEPS
 from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
 from huafeng.errors import DataError
 from huafeng.library import BUILT_IN, Library
 from huafeng.pixels import U8
+from huafeng.samples import sample_photos
 from huafeng.training.adversary import Shown
 from huafeng.training.ahead import Ahead
 from huafeng.training.data import Augment, Crops, to_batch
@@ -192,12 +193,16 @@ class Art(PaintingRecipe):
 
     @torch.no_grad()
     def begin_at_encoded_works(self) -> None:
-        """Codes become what the encoder sees in the works."""
+        """Codes become what the encoder sees in the works, and as much bolder as `art.Generator.code_of` makes them."""
+        samples = self.machine.batch(to_batch(sample_photos()))
         for painter in (self.painter, self.average.module):
             assert painter.encoder is not None
             for row, works in enumerate(self.works):
                 codes = [painter.encoder(self.machine.batch(to_batch([view]))) for view in works.pictures]
-                painter.codes[row] = torch.cat(codes).mean(0)
+                wanted = torch.cat(codes).mean(0)
+                painter.codes[row] = wanted
+                painted = painter.paint(samples, torch.full((len(samples),), row, device=samples.device))
+                painter.codes[row] = wanted + STEPS[0] * (wanted - painter.encoder(painted).mean(0))
 
     def waited_s(self) -> float:
         """For photos, and for views of any picture."""
