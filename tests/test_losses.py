@@ -91,14 +91,19 @@ def test_a_rhythm_is_what_repeats_itself() -> None:
     plain = torch.full((1, 3, 128, 128), 0.5)
     stripes = plain + 0.2 * torch.sin(2 * math.pi * torch.arange(128) / 12)
     grain = plain + 0.2 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
-    found = losses.autocorrelation(stripes)
+    found = losses.repetition(stripes)
     assert found.shape[:2] == (1, 4)  # tiles of 64 px
+    assert losses.repetition(stripes, 32).shape[:2] == (1, 16)
+    # at a lag of a whole period across r is 1, and -1 half a period before; at half a period -1, and 0 before
     assert found.amax().item() == pytest.approx(1, abs=0.05)
-    assert found.amin().item() == pytest.approx(-1, abs=0.05)  # half a period on
-    assert losses.autocorrelation(plain).abs().max().item() < 1e-6
-    assert losses.rhythm_loss(stripes, plain).item() > 100  # of some 1,600 lags a fifth lie on crests
+    assert found.amin().item() == pytest.approx(-1, abs=0.05)
+    assert losses.repetition(plain).abs().max().item() < 1e-6
+    assert losses.rhythm_loss(stripes, plain).item() > 25  # of some 400 lags a fifth lie on crests
     assert losses.rhythm_loss(stripes, stripes).item() == 0  # the photo's own stripes stay
     assert losses.rhythm_loss(grain, plain).item() < 1
+    stroke = plain.clone()
+    stroke[..., 60:64, :] = 0.9  # alike all along itself, so alike on the way, too
+    assert losses.rhythm_loss(stroke, plain).item() < 0.02 * losses.rhythm_loss(stripes, plain).item()
 
 
 def test_crowding_by_hand() -> None:

@@ -248,23 +248,27 @@ def coherence(picture: Tensor, cells: tuple[int, ...] = (8, 16, 32)) -> Tensor:
     return torch.stack(found, 1)
 
 
-def rhythm_loss(made: Tensor, photo: Tensor, usual: float = 0.25) -> Tensor:
-    """Strokes do not march in step: autocorrelation of the result's fine detail beyond the photo's own and `usual`.
+def rhythm_loss(made: Tensor, photo: Tensor, usual: float = 0.2, tiles: tuple[int, ...] = (64, 32)) -> Tensor:
+    """Strokes do not march in step: how far the result's fine detail repeats itself beyond the photo's own and `usual`.
 
-    Mean over tiles of sum over lags of relu(r - relu(r(photo)) - usual)^2, r as in `autocorrelation`: scales, lattices and
-    hatching repeat themselves, brush strokes hardly do.
+    Sum over sizes of tiles of the mean over tiles of sum over lags of relu(r - relu(r(photo)) - usual)^2, r as in `repetition`:
+    scales, lattices and hatching repeat themselves, brush strokes hardly do.
     """
-    with torch.no_grad():
-        own = autocorrelation(photo).relu()
-    return (autocorrelation(made) - own - usual).relu().square().sum(-1).mean()
+    found = []
+    for tile in tiles:
+        with torch.no_grad():
+            own = repetition(photo, tile).relu()
+        found.append((repetition(made, tile) - own - usual).relu().square().sum(-1).mean())
+    return torch.stack(found).sum()
 
 
-def autocorrelation(picture: Tensor, tile: int = 64, shortest: int = 4) -> Tensor:
+def repetition(picture: Tensor, tile: int = 64, shortest: int = 4) -> Tensor:
     """How pictures [B, 3, S, S] repeat themselves, by their luminance's part finer than about 16 px: [B, T, L].
 
-    T tiles of `tile` px side by side, L lags from `shortest` px to half a tile; 1: the tile is the same there, 0: it has
-    nothing to do with it, or next to no detail. The inverse Fourier transform of the power (Wiener-Khinchin theorem) over its
-    value at lag 0, with a Hann window whose own autocorrelation is divided out.
+    T tiles of `tile` px side by side, L lags d of even numbers of pixels from `shortest` px to half a tile: r(d) -
+    relu(r(d / 2)), r the autocorrelation. A long stroke is alike at d and on the way there; what repeats itself is not. 1: the
+    tile is the same again there, 0 or less: it is not, or has next to no detail. r is the inverse Fourier transform of the
+    power (Wiener-Khinchin theorem) over its value at lag 0, with a Hann window whose own autocorrelation is divided out.
     """
     fine = fine_part(picture)[:, 0]
     window = torch.hann_window(tile, periodic=False, device=picture.device)
@@ -274,12 +278,18 @@ def autocorrelation(picture: Tensor, tile: int = 64, shortest: int = 4) -> Tenso
         torch.fft.irfft2(torch.fft.rfft2(x, s=(2 * tile, 2 * tile)).abs().square(), s=(2 * tile, 2 * tile))
         for x in (tiles, window)
     )
-    lags = torch.fft.fftfreq(2 * tile, 1 / (2 * tile))
-    down, across = lags[:, None], lags[None]
+    steps = torch.arange(-(tile // 4), tile // 4 + 1)
+    down, across = (x.flatten() for x in torch.meshgrid(steps, steps, indexing="ij"))  # of half a lag
+    length = 2 * (down.square() + across.square()).sqrt()
     half = (down > 0) | ((down == 0) & (across > 0))  # the other half is the same
-    length = (down.square() + across.square()).sqrt()
-    at = torch.nonzero(half & (length >= shortest) & (length <= tile // 2)).to(picture.device).unbind(1)
-    return found[..., at[0], at[1]] / (found[..., :1, 0] + FAINT_DETAIL) * (usual[0, 0] / usual[at])
+    kept = half & (length >= shortest) & (length <= tile // 2)
+    down, across = (x[kept].to(picture.device) for x in (down, across))
+
+    def at(factor: int) -> Tensor:
+        place = factor * down, factor * across  # negative ones count from the end, as lags do
+        return found[..., *place] / (found[..., :1, 0] + FAINT_DETAIL) * (usual[0, 0] / usual[place])
+
+    return at(2) - at(1).relu()
 
 
 def l1_penalty(module: nn.Module) -> Tensor:
