@@ -21,7 +21,7 @@ from huafeng.style import Style
 from huafeng.training.data import to_batch
 from huafeng.training.encoder import Encoder
 from huafeng.training.export import base_tensors, trained_weights
-from huafeng.training.network import Discriminator, Generator, GeneratorShape, squash, upsampling_kernel
+from huafeng.training.network import Conv, Discriminator, Generator, GeneratorShape, conv_layers, squash, upsampling_kernel
 from huafeng.training.stylefiles import PARITY, export_styles, parity
 
 CARD = dict.fromkeys(("title_en", "title_zh", "author", "licence", "trained_on", "provenance"), "test") | {"date": "2026-01-01"}
@@ -90,6 +90,30 @@ def test_runtime_equals_the_trained_network(trained: Generator, runtime: Runtime
     assert np.abs(painted[0] - photo).mean() > 2
     assert np.abs(painted[0] - painted[1]).mean() > 2  # the delta counts
     assert np.abs(painted[1] - painted[2]).mean() > 2  # so does the code
+
+
+def test_spots_end_at_four_deviations_in_training_and_in_use(trained: Generator) -> None:
+    """A lone white dot on black lies far off every mean."""
+    conv = Conv(12, 12, relu=False, limited=True)
+    dot = torch.zeros(1, 12, 32, 32)
+    dot[..., 15, 15] = 1
+    scale, shift = torch.full((1, 12, 1, 1), -0.5), torch.full((1, 12, 1, 1), 3.0)
+    with torch.no_grad():
+        assert (conv(dot, iter((scale, shift))) - 3).abs().max().item() == pytest.approx(0.5 * 4)
+        conv.limited = False
+        assert (conv(dot, iter((scale, shift))) - 3).abs().max().item() > 0.5 * 10
+    photo = np.zeros((128, 128, 3), np.uint8)
+    photo[60:64, 60:64] = 255
+    painted = []
+    for limited in (True, False):
+        generator = copy.deepcopy(trained)
+        if not limited:
+            for layer in conv_layers(generator).values():
+                layer.limited = False
+        runtime = Runtime(save_safetensors(base_tensors(generator)), threads=1)
+        assert parity(generator, runtime, art(trained, 0), photo) <= PARITY
+        painted.append(runtime.paint(photo, runtime.modulation(**art(trained, 0))).astype(int))
+    assert np.abs(painted[0] - painted[1]).max() > 2
 
 
 def test_tiles_have_the_noise_of_the_whole(trained: Generator, runtime: Runtime, coffee: U8) -> None:

@@ -30,6 +30,7 @@ REACH = 96  # no output pixel depends on input pixels further away than this, px
 RIM = 64  # mirrored around the photo, px: as far as the network's zero padding is seen, in stripes along the edges
 THUMBNAIL = 512 * 512  # px
 NORM_EPSILON = 1e-3
+LIMIT = 4.0  # deviations from the mean, in the layers that are limited
 NOISE_PLANES = 4
 QUIET = 0.7  # share of the noise that styles leave away: at full strength plain areas fill with scales and rings
 STEPS = 1.5, 0.75  # the results of eight unseen pictures looked most like them to the encoder at 1 to 2, in the mean at 1.5
@@ -55,6 +56,8 @@ class Generator:
         try:
             tensors = load_safetensors(data)
             self._layers: dict[str, int] = dict(json.loads(tensors.pop("layers").tobytes()))  # name -> channels
+            limited = tensors.pop("limited", None)  # older files have none
+            self._limited = set() if limited is None else set(json.loads(limited.tobytes()))
             graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith("graph.")}
             self._graphs = {kind: graphs[f"graph.{kind}"] for kind in ("statistics", "picture")}
             encoder = {name: tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")}
@@ -156,7 +159,10 @@ class Generator:
         return Statistics({n: found[f"{n}.mean"] for n in self._layers}, {n: found[f"{n}.variance"] for n in self._layers})
 
     def picture_session(self, statistics: Statistics, modulation: F32) -> Session:
-        """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma."""
+        """The network with its norms folded in: weight' = weight scale/sigma, bias' = shift - mean scale/sigma.
+
+        What is limited lies within shift +- LIMIT |scale|.
+        """
         weights = {name: self._weights[name] for name in ("grain", "last.weight", "last.bias")}
         matrix, kernel = modulation[-COLOR - 1 : -1].reshape(3, 3), self._weights["color.kernel"]  # [4, 3, 3]
         weights["color.weight"] = (matrix[:, None, :, None, None] * kernel[:, None]).reshape(12, 3, 3, 3)
@@ -167,6 +173,9 @@ class Generator:
             phases = kernel.shape[0] // gain.size  # 4 where a pixel shuffle follows, else 1
             weights[f"{layer}.weight"] = kernel * np.repeat(gain.ravel(), phases)[:, None, None, None]
             weights[f"{layer}.bias"] = np.repeat(bias.ravel(), phases)
+            if layer in self._limited:
+                reach = np.float32(LIMIT) * np.abs(scale)
+                weights |= {f"{layer}.least": shift - reach, f"{layer}.most": shift + reach}
         return Session(self._graphs["picture"], weights, threads=self.threads)
 
     def paint(self, pixels: U8, modulation: F32, *, statistics: Statistics | None = None, tile_px: int = 2048) -> U8:

@@ -5,7 +5,8 @@ It is a safetensors file with weights (float16) and onnx graphs as bytes, which 
 - `graph.picture`: the generator with norms folded into its convolutions, so that onnxruntime sees dense convolutions only;
 - `graph.encoder`: the style encoder, where one was trained; its weights' names begin with `encoder.`.
 They name their weights as external data; `huafeng.art` and `huafeng.encoder` hand them over when they open a session.
-`layers` is JSON: names and channels of the normed layers, in the order in which the modulation holds their scales and shifts.
+`layers` is JSON: names and channels of the normed layers, in the order in which the modulation holds their scales and shifts;
+`limited`: names of those that stay within LIMIT deviations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from huafeng.art import NOISE_PLANES, NORM_EPSILON
+from huafeng.art import LIMIT, NOISE_PLANES, NORM_EPSILON
 from huafeng.pixels import Array
 from huafeng.training.encoder import FARTHEST, Encoder
 from huafeng.training.graph import GraphWriter
@@ -48,6 +49,9 @@ class GeneratorWriter(GraphWriter):
             y = self.node("DepthToSpace", [y], f"{name}.shuffle", blocksize=2, mode="CRD")
         if not self.folded:
             y = self.norm(name, y, out)
+        if layer.limited:
+            least, most = self.limits(name, out)
+            y = self.node("Min", [self.node("Max", [y, least], f"{name}.not.less"), most], f"{name}.not.more")
         return self.node("Relu", [y], f"{name}.relu") if layer.relu else y
 
     def norm(self, name: str, x: str, channels: int) -> str:
@@ -64,6 +68,14 @@ class GeneratorWriter(GraphWriter):
         for statistic in (mean, variance):
             self.outputs.append(helper.make_tensor_value_info(statistic, TensorProto.FLOAT, [1, channels, 1, 1]))
         return self.node("Add", [scaled, f"{name}.shift"], f"{name}.normed")
+
+    def limits(self, name: str, channels: int) -> list[str]:
+        """Between which numbers a layer's channels stay: shift - LIMIT |scale| and shift + LIMIT |scale|."""
+        if self.folded:
+            return [self.external(f"{name}.{end}", (1, channels, 1, 1)) for end in ("least", "most")]
+        size = self.node("Abs", [f"{name}.scale"], f"{name}.size")
+        reach = self.node("Mul", [size, self.constant(f"{name}.limit", np.array(LIMIT, np.float32))], f"{name}.reach")
+        return [self.node(op, [f"{name}.shift", reach], f"{name}.{op.lower()}.reach") for op in ("Sub", "Add")]
 
     def block(self, name: str, x: str) -> str:
         """One of the network's `Block` modules."""
@@ -178,6 +190,7 @@ def base_tensors(generator: Generator, encoder: Encoder | None = None) -> dict[s
     put("color.kernel", upsampling_kernel(IMPULSE[:1])[:, 0])  # [4, 3, 3]: bilinear enlargement by phases
     texts = {
         "layers": json.dumps(list(zip(layers, generator.channels, strict=True))).encode(),
+        "limited": json.dumps([name for name, layer in layers.items() if layer.limited]).encode(),
         "graph.statistics": GeneratorWriter(layers, False).write(generator.shape),
         "graph.picture": GeneratorWriter(layers, True).write(generator.shape),
     }
@@ -192,7 +205,7 @@ def trained_weights(tensors: Mapping[str, Array]) -> dict[str, Tensor]:
     """What `base_tensors` gave -> the weights of its networks: `generator.` and `encoder.`, by name."""
     weights: dict[str, Tensor] = {}
     for name, value in tensors.items():
-        if name.startswith("graph.") or name in ("layers", "color.kernel"):
+        if name.startswith("graph.") or name in ("layers", "limited", "color.kernel"):
             continue
         weight = torch.from_numpy(value.astype(np.float32))
         if name.startswith("encoder."):

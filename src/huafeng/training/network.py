@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from huafeng.art import COLOR, NOISE_PLANES, NORM_EPSILON
+from huafeng.art import COLOR, LIMIT, NOISE_PLANES, NORM_EPSILON
 from huafeng.translator import PHASE
 
 PHASES = torch.from_numpy(PHASE)
@@ -67,14 +67,17 @@ class GeneratorShape:
 
 
 class Conv(nn.Module):
-    """Convolution, instance norm with a given scale and shift, optional ReLU; `up` makes it a resize-convolution."""
+    """Convolution, instance norm with a given scale and shift, optional ReLU; `up` makes it a resize-convolution.
+
+    `limited`: no further than LIMIT deviations from the mean. Spots beyond it, in dark and busy places, became short hatching.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, size: int = 3, stride: int = 1, up: bool = False,
-                 relu: bool = True) -> None:  # fmt: skip
+                 relu: bool = True, limited: bool = False) -> None:  # fmt: skip
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
         nn.init.kaiming_normal_(self.weight)
-        self.stride, self.up, self.relu = stride, up, relu
+        self.stride, self.up, self.relu, self.limited = stride, up, relu, limited
 
     def convolve(self, x: Tensor) -> Tensor:
         """The bare convolution, without norm. No bias: the norm would remove it."""
@@ -86,6 +89,8 @@ class Conv(nn.Module):
         """[B, I, H, W] and the norms in their order -> [B, O, H', W']."""
         scale, shift = next(norms), next(norms)  # [B, O, 1, 1]
         x = instance_norm(self.convolve(x), NORM_EPSILON)  # [B, O, H', W']
+        if self.limited:
+            x = x.clamp(-LIMIT, LIMIT)
         x = x * scale.to(x) + shift.to(x)
         return F.relu(x) if self.relu else x
 
@@ -93,10 +98,10 @@ class Conv(nn.Module):
 class Block(nn.Module):
     """x + norm(conv(relu(norm(conv(x)))))."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, limited: bool = False) -> None:
         super().__init__()
-        self.first = Conv(channels, channels)
-        self.second = Conv(channels, channels, relu=False)
+        self.first = Conv(channels, channels, limited=limited)
+        self.second = Conv(channels, channels, relu=False, limited=limited)
 
     def forward(self, x: Tensor, norms: Norms) -> Tensor:
         """[B, C, H, W] and the norms in their order -> [B, C, H, W]."""
@@ -120,9 +125,9 @@ class Generator(nn.Module):
         self.down4 = Conv(s.half, s.quarter, stride=2)
         self.down8 = Conv(s.quarter, s.eighth, stride=2)
         self.grain = nn.Parameter(torch.zeros(s.eighth, NOISE_PLANES, 1, 1))
-        self.blocks = nn.ModuleList(Block(s.eighth) for _ in range(s.blocks))
+        self.blocks = nn.ModuleList(Block(s.eighth, limited=i == s.blocks - 1) for i in range(s.blocks))
         self.up4 = Conv(s.eighth, s.quarter, up=True, relu=False)
-        self.block4 = Block(s.quarter)
+        self.block4 = Block(s.quarter, limited=True)
         self.up2 = Conv(s.quarter, s.half, up=True, relu=False)
         self.mix2 = Conv(s.half, s.half)
         self.last = nn.Parameter(torch.empty(3, s.half, 3, 3))
