@@ -79,6 +79,7 @@ def test_coherence_by_hand() -> None:
     # Sobel / 8 of a ramp is its slope: a = 4e-6, b = c = 0; both sums are 4e-6 / (4e-6 + 4e-4) = 1 / 101
     assert losses.coherence(ramp)[0].tolist() == pytest.approx([1 / 101 / (1 / 101 + 1e-3)] * 3, rel=1e-3)
     assert losses.coherence(stripes).min().item() > 0.99
+    assert losses.coherence(stripes[..., :18, :18]).min().item() > 0.99  # smaller than a cell
     assert torch.allclose(losses.coherence(stripes.transpose(2, 3)), losses.coherence(stripes))
     small, large, largest = losses.coherence(board)[0].tolist()
     assert largest < large < 0.25 < small  # a cell of 16 px sees most of a period of 19 px both ways, one of 8 px a slope

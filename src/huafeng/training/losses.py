@@ -241,7 +241,8 @@ def coherence(picture: Tensor, cells: tuple[int, ...] = (8, 16, 32)) -> Tensor:
     tensor = torch.stack([gx.square(), gy.square(), gx * gy], 1)  # [B, 3, H - 2, W - 2]
     found = []
     for cell in cells:
-        a, b, c = F.avg_pool2d(tensor, cell, cell // 2).unbind(1)
+        side = min(cell, *tensor.shape[2:])  # small pictures are one cell
+        a, b, c = F.avg_pool2d(tensor, side, side // 2).unbind(1)
         along, counts = ((a - b).square() + 4 * c.square() + 1e-16).sqrt(), a + b
         shares = [(x / (counts + FAINT_SLOPE)).mean((1, 2)) for x in (along, counts)]
         found.append(shares[0] / (shares[1] + 1e-3))
