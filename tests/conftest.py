@@ -10,11 +10,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import skimage.data
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from huafeng import Card, Style, cli
 
 U8 = NDArray[np.uint8]
+
+settings.register_profile("same every time", derandomize=True)
+settings.load_profile("same every time")
 
 
 def _real(name: str) -> U8:
