@@ -194,15 +194,15 @@ class Art(PaintingRecipe):
     @torch.no_grad()
     def begin_at_encoded_works(self) -> None:
         """Codes become what the encoder sees in the works, and as much bolder as `art.Generator.code_of` makes them."""
-        samples = self.machine.batch(to_batch(sample_photos()))
-        for painter in (self.painter, self.average.module):
-            assert painter.encoder is not None
-            for row, works in enumerate(self.works):
-                codes = [painter.encoder(self.machine.batch(to_batch([view]))) for view in works.pictures]
-                wanted = torch.cat(codes).mean(0)
-                painter.codes[row] = wanted
-                painted = painter.paint(samples, torch.full((len(samples),), row, device=samples.device))
-                painter.codes[row] = wanted + STEPS[0] * (wanted - painter.encoder(painted).mean(0))
+        painter, samples = self.painter, self.machine.batch(to_batch(sample_photos()))
+        assert painter.encoder is not None
+        for row, works in enumerate(self.works):
+            codes = [painter.encoder(self.machine.batch(to_batch([view]))) for view in works.pictures]
+            wanted = torch.cat(codes).mean(0)
+            painter.codes[row] = wanted
+            painted = painter.paint(samples, torch.full((len(samples),), row, device=samples.device))
+            painter.codes[row] = wanted + STEPS[0] * (wanted - painter.encoder(painted).mean(0))
+        self.average.module.codes.copy_(painter.codes)  # nothing has been learned yet: the rest is equal
 
     def waited_s(self) -> float:
         """For photos, and for views of any picture."""
