@@ -23,7 +23,7 @@ from PIL import Image
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.cube import read_hald
 from huafeng.look import Lut, apply_lut
-from huafeng.looklearner import WEIGHTS, learn_lut
+from huafeng.looklearner import WEIGHTS, learn_lut, moments_of
 from huafeng.lookmoments import glimpse
 from huafeng.pixels import F32, U8
 from huafeng.training.pictures import open_pictures
@@ -56,9 +56,9 @@ def main() -> None:
     methods: dict[str, Learner] = {
         "identity": lambda finished: Lut.identity(33),
         "MKL": lambda finished: transported(neutral, finished),
-        "network alone": lambda finished: learn_lut([glimpse(p) for p in finished], weights=args.learner, fit=False),
-        "learned": lambda finished: learn_lut([glimpse(p) for p in finished], weights=args.learner),
-        "learned, --from": lambda finished: learn_lut([glimpse(p) for p in finished], untouched, args.learner),
+        "network alone": lambda finished: learn_lut(seen(finished), weights=args.learner, fit=False),
+        "learned": lambda finished: learn_lut(seen(finished), weights=args.learner),
+        "learned, --from": lambda finished: learn_lut(seen(finished), untouched, args.learner),
     }
     if args.baselines:
         methods["sliced W."] = lambda finished: sliced_fit(neutral, finished)
@@ -91,6 +91,11 @@ def main() -> None:
     for what, value in (("median over looks", np.median), ("worst look", np.max)):
         print(f"{what:<24}" + "".join("{:>10.2f} ({:.2f})".format(*value(found[name], axis=0)) for name in methods))
     print(f"{'seconds a folder':<24}" + "".join(f"{np.median(seconds[name]):>17.2f}s" for name in methods))
+
+
+def seen(finished: Sequence[U8]) -> F32:
+    """Moments of each of the finished pictures."""
+    return moments_of([glimpse(picture) for picture in finished])
 
 
 def split(count: int, photos: int, seed: int) -> tuple[list[int], list[int]]:

@@ -366,6 +366,14 @@ def test_inner_layers_learn_not_to_heap_up(training: Path) -> None:
     assert "droplets" not in recipe(training).step(CLOCK).losses
 
 
+def test_strokes_are_judged_from_their_share_of_the_run_on(training: Path) -> None:
+    judges = {"direction", "rhythm", "crowding", "droplets"}
+    made = recipe(training, losses={"strokes_since": 0.4} | dict.fromkeys(judges, 1.0))
+    early, late = (made.step(replace(CLOCK, progress=progress)).losses for progress in (0.39, 0.4))
+    assert not judges & set(early)
+    assert set(late) - set(early) == judges
+
+
 def two_styles() -> dict[str, Any]:
     return {
         "cup": {"works": "works/0.png", "short_side_px": 300, "views": 4, "card": CARD},

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from huafeng import Photo, Style, lookposterior
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.look import Lut, apply_lut
-from huafeng.looklearner import WEIGHTS, learn_lut
+from huafeng.lookgroups import parted
+from huafeng.looklearner import WEIGHTS, learn_lut, moments_of
 from huafeng.lookmoments import glimpse
 from huafeng.pixels import U8
 from huafeng.training.finished import is_drawn
@@ -150,6 +151,24 @@ def test_a_black_and_white_folder(huafeng: Run, tmp_path: Path, photos: list[U8]
     assert "8 of 16 pictures are black and white" in huafeng("learn", str(mixed), "--as", "mixed", *AGREED).err
 
 
+def test_a_folder_of_two_looks_is_told(huafeng: Run, tmp_path: Path, photos: list[U8], finished: Path) -> None:
+    night = Lut(np.clip(Lut.identity(17).table ** 1.6 * (0.6, 0.8, 0.7) + (0.0, 0.12, 0.25), 0, 1).astype(np.float32))
+    both = [picture if k % 2 else apply_lut(picture, night, threads=1) for k, picture in enumerate(photos)]
+    ran = huafeng("learn", str(save(tmp_path / "both", both)), "--as", "both", *AGREED)
+    assert ran.code == 0
+    assert "seems to hold two looks" in ran.err and "(00.png, 02.png, 04.png" in ran.err
+    for folder, name in ((finished, "one"), (save(tmp_path / "plain", photos), "none")):
+        assert "two looks" not in huafeng("learn", str(folder), "--as", name, *AGREED).err
+
+
+def test_points_are_parted_where_they_fall_apart() -> None:
+    """Three of eight lie elsewhere; of ten in one place but for one, no group is large enough."""
+    points = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0], [7, 8], [8, 7], [8, 8]], np.float32)
+    found = parted(points)
+    assert found is not None and found.tolist() == [False] * 5 + [True] * 3
+    assert parted(np.array([[0.0]] * 9 + [[9.0]], np.float32)) is None
+
+
 def test_below_eight_pictures_it_asks_for_force(huafeng: Run, tmp_path: Path, photos: list[U8], styles_folder: Path) -> None:
     few = save(tmp_path / "few", photos[:3], warm())
     ran = huafeng("learn", str(few), "--as", "few", *AGREED)
@@ -230,7 +249,7 @@ def test_a_folder_without_a_look_is_changed_less_than_by_matching_colors(photos:
     table = (Lut.identity(33).table - usual.mean(0)) * own.std(0) / usual.std(0) + own.mean(0)
     matched = Lut(np.clip(table, 0, 1).astype(np.float32))
     identity = Lut.identity(33)
-    assert difference(learn_lut(seen), identity, photos) < 0.8 * difference(matched, identity, photos)
+    assert difference(learn_lut(moments_of(seen)), identity, photos) < 0.8 * difference(matched, identity, photos)
 
 
 def test_neutral_greys() -> None:

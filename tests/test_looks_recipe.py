@@ -16,7 +16,7 @@ from huafeng.lookmoments import OFTEN, glimpse, places
 from huafeng.lookmoments import moments as runtime_moments
 from huafeng.lookmoments import unit as runtime_unit
 from huafeng.pixels import U8
-from huafeng.training import gradeprior
+from huafeng.training import gradeprior, lookdirections
 from huafeng.training.grades import random_grades
 from huafeng.training.learner import Learner, LearnerOptions
 from huafeng.training.lookfolders import cropped, lit, neighbours
@@ -47,6 +47,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory, astronaut: U8, chelsea: U8
         return Looks(options, Machine(precision="fp32", tell=lambda text: None))
 
 
+@pytest.fixture(autouse=True)
+def quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few grades tell directions: how well is for the benchmark."""
+    monkeypatch.setattr(lookdirections, "GRADES", 12)
+
+
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -67,6 +73,17 @@ def test_what_is_seen_in_training_is_what_is_seen_at_run_time(trained: Looks) ->
     grades = random_grades(6, 13, torch.Generator().manual_seed(4))
     graded = photos.seen(grades, chosen.expand(6, -1, -1), torch.Generator().manual_seed(0)).mean(1)
     assert float(((graded - seen[0]).abs() / trained.network.deviation).mean()) > 4 * float(again.mean())
+
+
+def test_discriminants_look_where_classes_differ_and_members_do_not() -> None:
+    """Classes differ by 20 deviations along the second of three numbers, and as much as chance has it along the others."""
+    draw = torch.Generator().manual_seed(3)
+    seen = torch.randn(30, 40, 3, generator=draw) * torch.tensor([9.0, 0.5, 2.0])
+    seen[..., 1] += 10 * torch.randn(30, 1, generator=draw)
+    first = lookdirections.discriminants(seen)[0]
+    assert abs(float(first[1])) > 20 * float(first[[0, 2]].abs().max())
+    within = (seen - seen.mean(1, keepdim=True)) @ first
+    assert float(within.var()) == pytest.approx(0.25 / (0.25 + 0.02 * (81 + 0.25 + 4) / 3), rel=0.05)  # less by the ridge
 
 
 def test_pictures_are_lit_and_cropped() -> None:
@@ -148,12 +165,13 @@ def test_the_runtime_says_what_the_network_says(trained: Looks, tmp_path: Path, 
     (path,) = trained.export(tmp_path)
     w, prior = load_learner(path)
     assert len(prior.photos) == len(trained.photos.whole)
+    assert w["apart"].shape == (lookdirections.DIRECTIONS, each.shape[1])
     plain = runtime_unit(prior.photos)
     found = list(guesses(w, prior.fields, plain, each))
     assert len(found) == GUESSES == len(looks.GUESSES)
 
     network = trained.average.module
-    exact = {name: torch.from_numpy(tensor) for name, tensor in w.items()} | {"fields": torch.from_numpy(prior.fields)}
+    exact = {name: torch.from_numpy((w | {"fields": prior.fields})[name]) for name in network.state_dict()}
     assert all(torch.allclose(exact[name], tensor, atol=2e-3) for name, tensor in network.state_dict().items())
     network.load_state_dict(exact)
     with torch.no_grad():

@@ -17,13 +17,19 @@ from huafeng.look import Lut
 from huafeng.lookguess import Weights, guesses
 from huafeng.lookmoments import OFTEN, Glimpse, moments, places, unit
 from huafeng.lookposterior import Prior, likeliest
+from huafeng.pixels import F32
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
 SCALE = ".scale"  # of a matrix kept as int8: one for each row
 
 
+def moments_of(finished: Sequence[Glimpse]) -> F32:
+    """Moments of each finished picture [n, M]: means over all the places that were looked at."""
+    return np.asarray(np.mean([moments(unit(places(finished, k))) for k in range(OFTEN)], 0), np.float32)
+
+
 def learn_lut(
-    finished: Sequence[Glimpse],
+    each: F32,
     untouched: Sequence[Glimpse] | None = None,
     weights: Path = WEIGHTS,
     *,
@@ -33,14 +39,13 @@ def learn_lut(
     """The look that lies over pictures, 33 nodes per axis.
 
     Args:
-        finished: the finished pictures.
+        each: moments of each finished picture [n, M].
         untouched: photos without the look; None: photos in general.
         weights: the network and the prior.
         fit: find the likeliest look around the network's guess.
         watch: is given the look so far, several times.
     """
     w, prior = load_learner(weights)
-    each = np.mean([moments(unit(places(finished, k))) for k in range(OFTEN)], 0)
     photos = prior.photos if untouched is None else places(untouched)
     for guess in guesses(w, prior.fields, unit(photos), each):
         if watch:

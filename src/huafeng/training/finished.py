@@ -32,8 +32,9 @@ def unwatched(done: int, of: int) -> None:
 
 @dataclass
 class Seen:
-    """What was read of a folder: a glimpse of each picture, whether it is grey, and some pictures at READ_PX."""
+    """What was read of a folder: each picture's name, a glimpse of it, whether it is grey; and some pictures at READ_PX."""
 
+    names: list[str] = field(default_factory=list)
     glimpses: list[Glimpse] = field(default_factory=list)
     grey: list[bool] = field(default_factory=list)
     kept: list[U8] = field(default_factory=list)
@@ -74,6 +75,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
                 drawn.append(pictures.names[i])
                 continue
             looks.append(found.look)
+            seen.names.append(pictures.names[i])
             seen.glimpses.append(found.glimpse)
             seen.grey.append(found.grey)
             if len(looks) % every == 0 or len(chosen) <= KEPT:
@@ -87,6 +89,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
     again = {k for group in near_duplicates(looks) for k in group[1:]}
     if again:
         tell(f"Near duplicates count once: {len(again):,} of {len(looks):,} {what} are left out.")
+        seen.names = [name for k, name in enumerate(seen.names) if k not in again]
         seen.glimpses = [g for k, g in enumerate(seen.glimpses) if k not in again]
         seen.grey = [g for k, g in enumerate(seen.grey) if k not in again]
     return seen

@@ -21,13 +21,14 @@ from huafeng.grade_measure import grade_statistics, measure_grade
 from huafeng.lint import LUMA, fix, lint
 from huafeng.look import Lut
 from huafeng.lookcard import look_card, observed
-from huafeng.looklearner import learn_lut
+from huafeng.lookgroups import two_looks
+from huafeng.looklearner import WEIGHTS, learn_lut, load_learner, moments_of
 from huafeng.photo import Photo
-from huafeng.pixels import U8
+from huafeng.pixels import F32, U8
 from huafeng.style import Card, Style, name_of
 from huafeng.training.finished import Progress, Seen, read, unwatched
 from huafeng.training.learned_file import Told, how_to_use, learned_file, preview_file
-from huafeng.training.pictures import open_pictures
+from huafeng.training.pictures import listing, open_pictures
 
 FEWEST = 8  # pictures; fewer show too little of what a look does
 
@@ -138,8 +139,10 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
         notes.append("The pictures are black and white: so is the look.")
     elif grey:
         notes.append(f"{grey:,} of {count:,} pictures are black and white, the others are not: one look cannot be both.")
+    each = moments_of(seen.glimpses)
+    notes += two_look_notes(seen, each)
     watch = partial(preview, lesson, seen, untouched) if lesson.preview else None
-    lut = learn_lut(seen.glimpses, untouched.glimpses if untouched else None, watch=watch)
+    lut = learn_lut(each, untouched.glimpses if untouched else None, watch=watch)
     if grey == count:
         lut = without_color(lut)
     elif lesson.neutral_greys:
@@ -155,6 +158,20 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
             found.local_contrast if lesson.local_contrast else 0.0,
         )
     return Learned(lut, grade, seen, untouched, tuple(notes))
+
+
+def two_look_notes(seen: Seen, each: F32) -> list[str]:
+    """A warning where the pictures in colour, whose moments are `each` [n, M], hardly have one look in common."""
+    color = np.flatnonzero(~np.array(seen.grey))
+    group = two_looks(load_learner(WEIGHTS)[0], each[color])
+    if group is None:
+        return []
+    one, other = (color[part] for part in (group, ~group))
+    names = [listing([seen.names[k] for k in part]) for part in (one, other)]
+    return [
+        f"The folder seems to hold two looks, of which this is the mean: {len(one):,} pictures ({names[0]}) differ from the "
+        f"other {len(other):,} ({names[1]}). If you finished them differently, learn each group by itself."
+    ]
 
 
 def preview(lesson: LookLesson, seen: Seen, untouched: Seen | None, lut: Lut) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Annotated, NamedTuple
 
@@ -61,6 +61,14 @@ class LossWeights:
     plain: Annotated[float, Between(0.01, 1)] = 1.0
     """How much plain places of the photo count in the results' Gram matrices, where the works are calm; 1 = as all others. With
     less, what is not painted on a plain ground need not be painted twice elsewhere."""
+    strokes_since: Annotated[float, Between(0, 1)] = 0.0
+    """Share of the run after which crowding, direction, rhythm and droplets count: before, there are no strokes to judge."""
+
+    def at(self, progress: float) -> LossWeights:
+        """Those that hold at `progress` 0..1 of the run."""
+        if progress >= self.strokes_since:
+            return self
+        return replace(self, crowding=0.0, direction=0.0, rhythm=0.0, droplets=0.0)
 
 
 class Painter(nn.Module):

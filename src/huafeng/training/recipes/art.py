@@ -244,7 +244,9 @@ class Art(PaintingRecipe):
         if len(anything):
             target = target.each(lambda mean, seen: mean.index_copy(0, anything, seen.float()), self.asked(views))
         keeping = self.keeping[style].to(photo.device)  # ANY is the last
-        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, target, keeping)
+        losses = painting_losses(
+            self.options.losses.at(clock.progress), self.features, self.machine, made, photo, target, keeping
+        )
         losses |= inner
         shown = None
         if judged.any():

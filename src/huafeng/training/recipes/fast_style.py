@@ -73,7 +73,9 @@ class FastStyle(PaintingRecipe):
         photo = self.photo_batch(clock)
         made, inner = self.painted(clock, photo, painter.codes[style], painter.deltas[style])
         made, photo = window(clock, made, photo)
-        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, self.targets[0])
+        losses = painting_losses(
+            self.options.losses.at(clock.progress), self.features, self.machine, made, photo, self.targets[0]
+        )
         losses |= inner
         shown = None
         if self.adversary.plays(clock):

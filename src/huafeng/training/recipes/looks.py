@@ -27,6 +27,7 @@ from huafeng.pixels import U8
 from huafeng.training import gradeprior
 from huafeng.training.grades import random_grades
 from huafeng.training.learner import Average, Learner, LearnerOptions
+from huafeng.training.lookdirections import directions
 from huafeng.training.lookfolders import Photos, unit
 from huafeng.training.looknetwork import LookNetwork, dropping, whole
 from huafeng.training.moments import moments
@@ -237,8 +238,10 @@ class Looks(Recipe):
         return torch.cat([(row * 255).round().to(torch.uint8).transpose(0, 1).flatten(1, 2) for row in rows]).cpu().numpy()
 
     def export(self, folder: Path) -> list[Path]:
-        """look-learner.safetensors: the network with its matrices in 8 bits, the prior, neighbours in untouched photos."""
-        weights = {name: w.cpu().numpy() for name, w in self.average.module.state_dict().items()}
+        """look-learner.safetensors: the network, what tells looks apart, the prior, neighbours in untouched photos."""
+        network = self.average.module
+        apart = directions(self.photos, network.usual, network.deviation, self._numbers("apart"))
+        weights = {name: w.cpu().numpy() for name, w in (network.state_dict() | {"apart": apart}).items()}
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "look-learner.safetensors"
         write_whole(path, save_safetensors(small(weights) | {"photos": self._usual_photos()}), force=True)

@@ -146,7 +146,7 @@ class PaintingRecipe(Recipe):
 
     def painted(self, clock: Clock, photo: Tensor, code: Tensor, delta: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Results for photos with their margin, and the loss on the generator's inner layers, where one is asked for."""
-        weight = self.options.losses.droplets
+        weight = self.options.losses.at(clock.progress).droplets
         inner: list[Tensor] | None = [] if weight else None
         with self.machine.autocast():
             made = self.seen_through(photo, code, delta, noise(clock, photo), inner)
