@@ -25,12 +25,12 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from huafeng.art import QUIET, STEPS
+from huafeng.art import QUIET, Generator
 from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
 from huafeng.errors import DataError
 from huafeng.library import BUILT_IN, Library
+from huafeng.picturestyle import MOST_PICTURES
 from huafeng.pixels import U8
-from huafeng.samples import sample_photos
 from huafeng.training.adversary import Shown
 from huafeng.training.ahead import Ahead
 from huafeng.training.data import Augment, Crops, to_batch
@@ -150,6 +150,8 @@ class Art(PaintingRecipe):
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
+            if options.tune:
+                self.begin_at_once(len(self.works), pictures, spec.quiet)
             own = [view for picture in pictures for view in cut_views(picture, spec.views)]
             near = [part for picture in pictures for part in cut_views(picture, spec.views, AROUND_PX)]
             self.works.append(Works(own, near, len(cut), spec.nearest_works or options.nearest_works, usual))
@@ -162,8 +164,6 @@ class Art(PaintingRecipe):
             [spec.content for spec in options.styles.values()] + [options.any.content if options.any else 1.0]
         )
         self.targets = [means(self.table, [works.rows(range(len(works.pictures)))]) for works in self.works]
-        if options.tune:
-            self.begin_at_encoded_works()
         self.any = None
         if options.any is not None and self.painter.encoder is not None:
             self.any = AnyWorks(options.any, options.data, options.seed, machine.tell)
@@ -192,17 +192,12 @@ class Art(PaintingRecipe):
                         into[row] = torch.from_numpy(found.tensors[part].copy())
 
     @torch.no_grad()
-    def begin_at_encoded_works(self) -> None:
-        """Codes become what the encoder sees in the works, and as much bolder as `art.Generator.code_of` makes them."""
-        painter, samples = self.painter, self.machine.batch(to_batch(sample_photos()))
-        assert painter.encoder is not None
-        for row, works in enumerate(self.works):
-            codes = [painter.encoder(self.machine.batch(to_batch([view]))) for view in works.pictures]
-            wanted = torch.cat(codes).mean(0)
-            painter.codes[row] = wanted
-            painted = painter.paint(samples, torch.full((len(samples),), row, device=samples.device))
-            painter.codes[row] = wanted + STEPS[0] * (wanted - painter.encoder(painted).mean(0))
-        self.average.module.codes.copy_(painter.codes)  # nothing has been learned yet: the rest is equal
+    def begin_at_once(self, row: int, pictures: Sequence[U8], quiet: float) -> None:
+        """A style's code becomes that with which its works would be painted at once."""
+        some = pictures[:: -(-len(pictures) // MOST_PICTURES)]
+        code = Generator.open(Library().base_path()).code_of(some, np.array([quiet], np.float32))
+        for painter in (self.painter, self.average.module):
+            painter.codes[row] = torch.from_numpy(code)
 
     def waited_s(self) -> float:
         """For photos, and for views of any picture."""
