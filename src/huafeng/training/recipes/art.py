@@ -146,7 +146,7 @@ class Art(PaintingRecipe):
     def __init__(self, options: ArtOptions, machine: Machine) -> None:
         super().__init__(options, machine)
         usual = palette(self.photos.batch(0, USUAL, VIEW_PX)).cpu()
-        self.works, cut = [], list[U8]()
+        self.works, cut = list[Works](), list[U8]()
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
