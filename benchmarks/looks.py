@@ -62,11 +62,7 @@ def main() -> None:
     }
     if args.baselines:
         methods["sliced W."] = lambda finished: sliced_fit(neutral, finished)
-    looks = {"none": Lut.identity(33)}
-    looks |= {
-        path.stem: read_hald(np.asarray(Image.open(path).convert("RGB")))
-        for path in sorted((args.data / "looks").glob("*.png"))
-    }
+    looks = simulations(args.data)
 
     print(f"{'look':<24}" + "".join(f"{name:>18}" for name in methods) + "   CIEDE2000: median (mean) of pixels")
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
@@ -91,6 +87,12 @@ def main() -> None:
     for what, value in (("median over looks", np.median), ("worst look", np.max)):
         print(f"{what:<24}" + "".join("{:>10.2f} ({:.2f})".format(*value(found[name], axis=0)) for name in methods))
     print(f"{'seconds a folder':<24}" + "".join(f"{np.median(seconds[name]):>17.2f}s" for name in methods))
+
+
+def simulations(data: Path) -> dict[str, Lut]:
+    """The film simulations in DATA/looks by name, after `none`, which changes nothing."""
+    tables = {p.stem: read_hald(np.asarray(Image.open(p).convert("RGB"))) for p in sorted((data / "looks").glob("*.png"))}
+    return {"none": Lut.identity(33)} | tables
 
 
 def seen(finished: Sequence[U8]) -> F32:

@@ -15,19 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from looks import HOLD_OUT_EVERY, seen, simulations
 
-from huafeng.cube import read_hald
 from huafeng.look import Lut, apply_lut
 from huafeng.lookgroups import two_looks
-from huafeng.looklearner import WEIGHTS, load_learner, moments_of
-from huafeng.lookmoments import glimpse
+from huafeng.looklearner import WEIGHTS, load_learner
 from huafeng.pixels import F32
 from huafeng.training.finished import READ_PX
 from huafeng.training.pictures import open_pictures
 
 SOURCES = ("photos/clean", "photos/landscape", "portraits")
-HOLD_OUT_EVERY = 10  # as in recipes/looks.yaml
 MOST = 100  # photos of each source
 
 
@@ -40,11 +37,7 @@ def main() -> None:
     args = parser.parse_args()
 
     w, draw = load_learner(args.learner)[0], np.random.default_rng(0)
-    looks = {"none": Lut.identity(33)}
-    looks |= {
-        path.stem: read_hald(np.asarray(Image.open(path).convert("RGB")))
-        for path in sorted((args.data / "looks").glob("*.png"))
-    }
+    looks = simulations(args.data)
     found = {source: moments_under(args.data / source, [*looks.values()]) for source in SOURCES}
     found["all"] = np.concatenate([*found.values()], 1)
 
@@ -72,7 +65,7 @@ def moments_under(folder: Path, looks: Sequence[Lut]) -> F32:
     held = open_pictures(folder, print).split(HOLD_OUT_EVERY)[1]
     chosen = np.linspace(0, len(held) - 1, min(MOST, len(held))).round().astype(int)
     photos = [held.read(int(i), READ_PX) for i in chosen]
-    return np.stack([moments_of([glimpse(apply_lut(photo, look, threads=1)) for photo in photos]) for look in looks])
+    return np.stack([seen([apply_lut(photo, look, threads=1) for photo in photos]) for look in looks])
 
 
 if __name__ == "__main__":

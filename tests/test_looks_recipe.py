@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from huafeng.lookguess import GUESSES, guesses
-from huafeng.looklearner import load_learner
-from huafeng.lookmoments import OFTEN, glimpse, places
+from huafeng.looklearner import load_learner, moments_of
+from huafeng.lookmoments import glimpse
 from huafeng.lookmoments import moments as runtime_moments
 from huafeng.lookmoments import unit as runtime_unit
 from huafeng.pixels import U8
@@ -158,7 +158,7 @@ def test_decay_takes_its_share_of_the_weights() -> None:
 def test_the_runtime_says_what_the_network_says(trained: Looks, tmp_path: Path, chelsea: U8, coffee: U8) -> None:
     """numpy in `lookguess`, torch in `looknetwork`: the same tables, from the exported weights, but for these in 8 bits."""
     seen = [glimpse(p[k : k + 200, k : k + 200]) for p in (chelsea, coffee) for k in (0, 40, 90)]
-    each = np.mean([runtime_moments(runtime_unit(places(seen, k))) for k in range(OFTEN)], 0)
+    each = moments_of(seen)
     for name, parameter in trained.average.module.named_parameters():
         if parameter.ndim == 2:  # not by doing nothing
             torch.nn.init.normal_(parameter, std=0.035, generator=torch.Generator().manual_seed(len(name)))

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from huafeng.lookguess import MOST, Weights
+from huafeng.lookguess import Weights, in_deviations
 from huafeng.pixels import F32
 
 FEWEST = 16  # pictures in which groups can be told
@@ -32,7 +32,7 @@ def two_looks(w: Weights, each: F32) -> Bools | None:
     """
     if len(each) < FEWEST:
         return None
-    seen = np.clip((each - w["usual"]) / w["deviation"], -MOST, MOST) @ w["apart"].T
+    seen = in_deviations(w, each) @ w["apart"].T
     group = parted(seen)
     if group is None or _distance(seen, group) < APART + FEW / math.sqrt(len(each)):
         return None

@@ -59,6 +59,11 @@ def guesses(w: Weights, fields: F32, plain: F32, each: F32) -> Iterator[Guess]:
         guess = guess + _linear(seen, w, "more.2")
 
 
+def in_deviations(w: Weights, each: F32) -> F32:
+    """Moments [n, M] less those of usual pictures, over their deviations, within -8..8."""
+    return np.clip((each - w["usual"]) / w["deviation"], -MOST, MOST)
+
+
 def _look(w: Weights, fields: F32, guess: F32) -> Lut:
     """A guess [160 + 64] as a look: offsets by the colour that goes in, then by the one that comes out."""
     first = Lut.identity(SIZE).table + enlarged(np.tensordot(guess[: len(fields)], fields, 1), SIZE)
@@ -69,7 +74,7 @@ def _look(w: Weights, fields: F32, guess: F32) -> Lut:
 
 def _folder(w: Weights, each: F32) -> F32:
     """What is seen of a folder [HIDDEN], by the moments of each picture [n, M]."""
-    scaled = np.clip((each - w["usual"]) / w["deviation"], -MOST, MOST)
+    scaled = in_deviations(w, each)
     x = np.concatenate([w["asking"], _linear(scaled, w, "moments")])
     for block in range(BLOCKS):
         x = _attended(x, w, f"blocks.{block}")
