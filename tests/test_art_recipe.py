@@ -25,7 +25,7 @@ from huafeng.errors import DataError, RecipeError
 from huafeng.library import BUILT_IN
 from huafeng.pixels import U8, resize
 from huafeng.training import checkpoint
-from huafeng.training.data import to_batch
+from huafeng.training.data import recolored, to_batch
 from huafeng.training.options import build
 from huafeng.training.painting import Target, means, stacked
 from huafeng.training.recipe import Clock, Machine
@@ -40,7 +40,6 @@ from huafeng.training.recipes.art import (
     cut_views,
     load_works,
     palette,
-    recolored,
 )
 from huafeng.training.transfer import earlier_weights
 
@@ -334,14 +333,25 @@ def test_tuning_begins_where_a_work_would_be_painted_at_once(training: Path, ast
         assert not painter.deltas.any()
 
 
-def test_on_the_built_in_base_built_in_styles_go_on_from_theirs(training: Path) -> None:
+@pytest.mark.parametrize("tune", [False, True])
+def test_on_the_built_in_base_built_in_styles_go_on_from_theirs(training: Path, *, tune: bool) -> None:
     cup = COMMON["styles"]["cup"]  # type: ignore[index]
-    made = recipe(training, init="base", styles={"cup": cup, "ink": cup})
+    made = recipe(training, init="base", tune=tune, styles={"cup": cup, "ink": cup})
     ink = Library([BUILT_IN]).get("ink")
     for painter in (made.painter, made.average.module):
         assert painter.codes[1].detach().numpy() == pytest.approx(ink.tensors["code"])
         assert painter.deltas[1].detach().numpy() == pytest.approx(ink.tensors["delta"])
         assert not painter.deltas[0].any()
+
+
+def test_results_need_not_be_like_their_works_each_by_itself(training: Path) -> None:
+    """Pooled, the second batch's style loss is that of both batches' mean, which is less than the mean of theirs."""
+    found = {}
+    for pooled in (0.0, 0.9):
+        made = recipe(training, losses={"pooled": pooled}, generator={"learning_rate": 0.0})
+        found[pooled] = [float(made.step(replace(CLOCK, step=i, images=i * CLOCK.batch)).losses["style"]) for i in range(2)]
+    assert found[0.9][0] <= found[0.0][0] * (1 + 1e-5)  # |E r|^2 <= E |r|^2
+    assert found[0.9][1] < max(found[0.0])
 
 
 def test_inner_layers_learn_not_to_heap_up(training: Path) -> None:
@@ -398,7 +408,14 @@ def test_tuning_needs_the_built_in_base(wrong: dict[str, Any]) -> None:
 
 def test_a_run_with_any_picture_can_be_resumed_and_exported(huafeng: Run, training: Path, tmp_path: Path, chelsea: U8) -> None:
     recipe_file = training / "any.yaml"
-    values = COMMON | {"data": str(training), "steps": 4, "check_every": 2, "checkpoint_minutes": 0, "any": ANY}
+    values = COMMON | {
+        "data": str(training),
+        "steps": 4,
+        "check_every": 2,
+        "checkpoint_minutes": 0,
+        "any": ANY | {"share": 0.5},
+    }
+    values["losses"] = {"pooled": 0.9, "coarse": 1.0}
     recipe_file.write_text(yaml.safe_dump(values), encoding="utf-8")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):
@@ -409,7 +426,7 @@ def test_a_run_with_any_picture_can_be_resumed_and_exported(huafeng: Run, traini
     again = huafeng("train", "--resume", str(parts))
     assert again.code == 0, again.err
     states = [checkpoint.newest(run, silent)["parts"] for run in (whole, parts)]
-    for part in ("generator", "average"):
+    for part in ("generator", "average", "pooled"):
         assert all(torch.equal(weight, states[1][part][name]) for name, weight in states[0][part].items())
 
     (base,) = (whole / "styles").glob("base-*.safetensors")

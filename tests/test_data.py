@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import math
 import subprocess
 import sys
 import threading
@@ -369,6 +370,24 @@ def test_color_by_hand() -> None:
     assert graded(1.0, 0.5, 0.5) == [150, 75, 255]  # clipped
     assert graded(0.5, 0.5, 0.0) == [91, 66, 141]  # half way to 82.05
     assert graded(0.5, 0.0, 0.5) == [91, 66, 141]  # the same, as the mean is each pixel's own luminance
+
+
+def test_other_colors_and_tone_curves_by_hand() -> None:
+    """gamma 0.7: level 51, a fifth, to the power of e^-0.7 to e^0.7; half a turn of the hue: 2 Y less each colour."""
+    grey, red = np.full((4, 4, 3), 51, np.uint8), np.zeros((4, 4, 3), np.uint8)
+    red[:] = (150, 120, 110)
+
+    def changed(picture: U8, augment: Augment, **set_to: float) -> list[int]:
+        draws = np.array([0, 0, 0, 1, 0.5, 0.5, 0.5, set_to.get("shown", 1), 0.5, 0.6, 0.5, set_to.get("curve", 0.5)])
+        return crop(picture, 4, augment, draws)[0, 0].tolist()
+
+    curves = Augment(flip=False, gamma=0.7)
+    assert changed(grey, curves) == [51] * 3
+    assert changed(grey, curves, curve=0.0) == [round(255 * 0.2 ** math.exp(-0.7))] * 3  # 115
+    assert changed(grey, curves, curve=1.0) == [round(255 * 0.2 ** math.exp(0.7))] * 3  # 10
+    turned = Augment(flip=False, recolored=0.5)
+    assert changed(red, turned, shown=0.49) == [106, 136, 146]
+    assert changed(red, turned, shown=0.5) == [150, 120, 110]
 
 
 def test_contrast_is_about_the_mean() -> None:

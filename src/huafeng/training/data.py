@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,12 +23,13 @@ from huafeng.training.pictures import CACHE_MB, Pictures, open_pictures
 from huafeng.training.randomness import numbers
 
 __all__ = [
-    "Augment", "Crops", "Pairs", "PicturePairs", "Pictures", "crop", "open_pairs", "open_pictures", "to_batch",
+    "Augment", "Crops", "Pairs", "PicturePairs", "Pictures", "crop", "open_pairs", "open_pictures", "recolored", "to_batch",
 ]  # fmt: skip
 
 P = TypeVar("P", bound=Pictures | PicturePairs)
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green, blue; ITU-R BT.601
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Augment:
     """Mirror half of the crops, left to right."""
     color: Annotated[float, Between(0, 1)] = 0.0
     """Strength of random brightness, contrast and saturation: each is multiplied by 1 - color to 1 + color."""
+    recolored: Annotated[float, Between(0, 1)] = 0.0
+    """Share of crops that are shown in other colours: hues turned by any angle, more or less saturation."""
+    gamma: Annotated[float, Between(0, 2)] = 0.0
+    """Strength of random tone curves: levels 0..1 to a power of e^-gamma to e^gamma."""
     mosaic: Annotated[float, Between(0, 1)] = 0.0
     """Share of crops that are four smaller ones, two by two: what is large in the pictures is seen small as well."""
 
@@ -52,7 +58,8 @@ class Augment:
 def crop(picture: U8, side_px: int, augment: Augment, draws: NDArray[np.float64]) -> U8:
     """A square of uint8 [H, W, 3], resized to uint8 [S, S, 3].
 
-    draws: seven numbers in 0..1: the crop's size, left, top; mirrored below 0.5; brightness, contrast, saturation.
+    draws: twelve numbers in 0..1: the crop's size, left, top; mirrored below 0.5; brightness, contrast, saturation; shown in
+    other colours below `recolored`, and these (three); tone curve.
     """
     height, width = picture.shape[:2]
     least, most = augment.reach
@@ -62,6 +69,11 @@ def crop(picture: U8, side_px: int, augment: Augment, draws: NDArray[np.float64]
     square = resize(np.ascontiguousarray(picture[top : top + extent, left : left + extent]), side_px, side_px)
     if augment.flip and draws[3] < 0.5:
         square = square[:, ::-1]
+    if augment.recolored and draws[7] < augment.recolored:
+        square = recolored(square, draws[8:11])
+    if augment.gamma:
+        curve = (np.arange(256) / 255) ** math.exp(augment.gamma * (2 * draws[11] - 1))
+        square = np.rint(255 * curve).astype(np.uint8)[square]
     if augment.color:
         square = _graded(square, *(1 + augment.color * (2 * draws[4:7] - 1)))
     return np.ascontiguousarray(square)
@@ -74,6 +86,18 @@ def _graded(pixels: U8, brightness: float, contrast: float, saturation: float) -
     x = mean + np.float32(contrast) * (x - mean)
     luma = (x @ _LUMA)[:, :, None]
     x = luma + np.float32(saturation) * (x - luma)
+    return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
+
+
+def recolored(picture: U8, draws: NDArray[np.float64]) -> U8:
+    """uint8 [H, W, 3] in other colours: hues turned by any angle, saturation times 0.4 to 1.4, contrast times 0.8 to 1.2.
+
+    draws: three numbers in 0..1. Luminance keeps its place: strokes stay what they are.
+    """
+    angle, saturation, contrast = 2 * math.pi * draws[0], 0.4 + draws[1], 0.8 + 0.4 * draws[2]
+    c, s = saturation * math.cos(angle), saturation * math.sin(angle)
+    turned = np.linalg.inv(_YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ _YIQ
+    x = (picture.astype(np.float32) - 127.5) @ (contrast * turned).T.astype(np.float32) + 127.5
     return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
 
 
@@ -106,12 +130,12 @@ class _Samples(Generic[P]):
     def make(self, n: int, side_px: int) -> tuple[U8, ...]:
         """uint8 [S, S, 3], once or twice; a pure function, but for its speed."""
         self._tell_small(side_px)
-        draws = numbers(self.seed, f"{self.purpose}/crop", n).random(8)
+        draws = numbers(self.seed, f"{self.purpose}/crop", n).random(13)
         if draws[7] >= self.augment.mosaic:
-            return self._crops(self._nth(n), side_px, draws[:7])
+            return self._crops(self._nth(n), side_px, np.delete(draws, 7))
         half = -(-side_px // 2)  # its four are others than n's neighbours, which are in the same batch
         others = numbers(self.seed, f"{self.purpose}/mosaic", n)
-        tiles = [self._crops(int(others.integers(len(self.pictures))), half, others.random(7)) for _ in range(4)]
+        tiles = [self._crops(int(others.integers(len(self.pictures))), half, others.random(12)) for _ in range(4)]
         return tuple(
             np.vstack([np.hstack([a, b]), np.hstack([c, d])])[:side_px, :side_px] for a, b, c, d in zip(*tiles, strict=True)
         )

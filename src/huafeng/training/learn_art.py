@@ -98,7 +98,7 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
     return ArtOptions(
         photos=(lesson.photos.absolute(),) if lesson.photos else sample_photos(),
         hold_out_every=20 if lesson.photos else len(SAMPLES),
-        augment=Augment(reach=(0.35, 1.0), color=0.3),
+        augment=Augment(color=0.4, recolored=0.5, gamma=0.8),  # five photos stand for all
         features=lesson.features,
         styles={lesson.name: works},
         init=BASE,
@@ -106,7 +106,17 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
         steps=MOST_STEPS,
         ema=0.98,
         losses=LossWeights(
-            content=1.0, coarse=4.0, plain=0.25, tone=40.0, stain=10.0, grid=0.3, direction=20.0, rhythm=4.0, crowding=0.5
+            content=0.5,
+            style=16.0,
+            coarse=8.0,
+            pooled=0.96,
+            plain=0.25,
+            tone=40.0,
+            stain=10.0,
+            grid=0.3,
+            direction=20.0,
+            rhythm=4.0,
+            crowding=0.5,
         ),
         generator=LearnerOptions(learning_rate=0.01, warmup_steps=20, final=0.05),
         adversarial=AdversarialOptions(weight=0.0),

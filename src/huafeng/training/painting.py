@@ -61,6 +61,9 @@ class LossWeights:
     plain: Annotated[float, Between(0.01, 1)] = 1.0
     """How much plain places of the photo count in the results' Gram matrices, where the works are calm; 1 = as all others. With
     less, what is not painted on a plain ground need not be painted twice elsewhere."""
+    pooled: Annotated[float, Between(0, 0.999)] = 0.0
+    """How much each further result leaves of the moving mean over a style's results, by which Gram matrices are compared;
+    0 = each by itself, which makes them all paler."""
     strokes_since: Annotated[float, Between(0, 1)] = 0.0
     """Share of the run after which crowding, direction, rhythm and droplets count: before, there are no strokes to judge."""
 
@@ -192,8 +195,13 @@ def painting_losses(
     photo: Tensor,
     target: Target,
     keeping: Tensor | None = None,
+    pool: Callable[[str, Tensor, Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """The weighted losses of results `made` [B, 3, S, S] of `photo`, by name; `keeping` [B]: how much content counts."""
+    """The weighted losses of results `made` [B, 3, S, S] of `photo`, by name.
+
+    keeping: how much content counts for each [B].
+    pool: how far Gram matrices [B, C, C] are from the wanted ones, by the layer's name (`PooledGrams`); None: one by one.
+    """
     with machine.autocast():
         found = features(made)
         with torch.no_grad():
@@ -201,18 +209,21 @@ def painting_losses(
     layers = features.style_layers
     counts = None if weights.plain == 1 else losses.busyness(photo, 1 - target.calm * (1 - weights.plain))
 
-    def manner(seen: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
-        return torch.stack([losses.style_loss(losses.gram(seen[k], counts), wanted[k]) for k in layers]).mean()
+    def manner(part: str, seen: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
+        grams = {k: losses.gram(seen[k], counts) for k in layers}
+        if pool is None:
+            return torch.stack([losses.style_loss(grams[k], wanted[k]) for k in layers]).mean()
+        return torch.stack([pool(f"{part}_{k}", grams[k], wanted[k]) for k in layers]).mean()
 
     parts = {}
     if weights.content:
         parts["content"] = weights.content * losses.content_loss(found[features.content_layer], wanted, keeping)
     if weights.style:
-        parts["style"] = weights.style * manner(found, target.grams)
+        parts["style"] = weights.style * manner("grams", found, target.grams)
     if weights.coarse:
         with machine.autocast():
             halved = features(F.avg_pool2d(made, 2))
-        parts["coarse"] = weights.coarse * manner(halved, target.coarse)
+        parts["coarse"] = weights.coarse * manner("coarse", halved, target.coarse)
     if weights.statistics:
         distances = [losses.adain_loss(losses.channel_statistics(found[k]), target.statistics[k]) for k in layers]
         parts["statistics"] = weights.statistics * torch.stack(distances).mean()

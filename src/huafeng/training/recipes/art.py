@@ -33,7 +33,7 @@ from huafeng.picturestyle import MOST_PICTURES
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
 from huafeng.training.ahead import Ahead
-from huafeng.training.data import Augment, Crops, to_batch
+from huafeng.training.data import Augment, Crops, recolored, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
 from huafeng.training.painting import Painter, Target, means, painting_losses, stacked, target_of, window
@@ -46,7 +46,6 @@ from huafeng.training.transfer import BASE
 ANY = -1  # in place of a style's number: whatever the encoder sees
 AROUND_PX = 64  # beyond a view, where the discriminator's crops may begin
 USUAL = 96  # photos and views that show what is usual
-YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,8 @@ class ArtOptions(PaintingOptions):
     any: AnyOptions | None = None
     """Any picture as a style; null = no encoder."""
     tune: bool = False
-    """Only codes and deltas learn, beginning at what the encoder sees in the works; the rest stays (wants `init: base`)."""
+    """Only codes and deltas learn, from those of the built-in style of that name on, or from what the encoder sees in the
+    works; the rest stays (wants `init: base`)."""
     styles_per_step: dict[str, Annotated[float, Between(0)]] = field(default_factory=dict)
     """How often a style is drawn, relative to 1 for the others."""
 
@@ -150,7 +150,7 @@ class Art(PaintingRecipe):
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
-            if options.tune:
+            if options.tune and name not in self.built_in:
                 self.begin_at_once(len(self.works), pictures, spec.quiet)
             own = [view for picture in pictures for view in cut_views(picture, spec.views)]
             near = [part for picture in pictures for part in cut_views(picture, spec.views, AROUND_PX)]
@@ -164,6 +164,7 @@ class Art(PaintingRecipe):
             [spec.content for spec in options.styles.values()] + [options.any.content if options.any else 1.0]
         )
         self.targets = [means(self.table, [works.rows(range(len(works.pictures)))]) for works in self.works]
+        self.begin_pool()
         self.any = None
         if options.any is not None and self.painter.encoder is not None:
             self.any = AnyWorks(options.any, options.data, options.seed, machine.tell)
@@ -173,23 +174,23 @@ class Art(PaintingRecipe):
                 encoder.fit(views)  # type: ignore[union-attr]
 
     def begin(self) -> None:
-        """`tune`: generator and encoder shall not learn. Else, on the built-in generator, built-in styles go on from theirs."""
+        """On the built-in generator, built-in styles go on from theirs. `tune`: generator and encoder shall not learn."""
+        library = Library((BUILT_IN,))
+        arts = {name for name in library.names() if library.get(name).kind == "art"} if self.options.init == BASE else set()
+        self.built_in = arts & set(self.styles)
+        self.begin_at_built_in(library)
         if self.options.tune:
             self.painter.generator.requires_grad_(False)
             self.painter.encoder.requires_grad_(False)  # type: ignore[union-attr]
-        elif self.options.init == BASE:
-            self.begin_at_built_in()
 
     @torch.no_grad()
-    def begin_at_built_in(self) -> None:
+    def begin_at_built_in(self, library: Library) -> None:
         """Codes and deltas of styles that have a built-in one's name become that one's."""
-        library = Library((BUILT_IN,))
-        names = library.names()
         for row, name in enumerate(self.styles):
-            if name in names and (found := library.get(name)).kind == "art":
-                for into, part in ((self.painter.codes, "code"), (self.painter.deltas, "delta")):
-                    if part in found.tensors:
-                        into[row] = torch.from_numpy(found.tensors[part].copy())
+            tensors = library.get(name).tensors if name in self.built_in else {}
+            for into, part in ((self.painter.codes, "code"), (self.painter.deltas, "delta")):
+                if part in tensors:
+                    into[row] = torch.from_numpy(tensors[part].copy())
 
     @torch.no_grad()
     def begin_at_once(self, row: int, pictures: Sequence[U8], quiet: float) -> None:
@@ -240,7 +241,14 @@ class Art(PaintingRecipe):
             target = target.each(lambda mean, seen: mean.index_copy(0, anything, seen.float()), self.asked(views))
         keeping = self.keeping[style].to(photo.device)  # ANY is the last
         losses = painting_losses(
-            self.options.losses.at(clock.progress), self.features, self.machine, made, photo, target, keeping
+            self.options.losses.at(clock.progress),
+            self.features,
+            self.machine,
+            made,
+            photo,
+            target,
+            keeping,
+            self.pool(style.tolist()),
         )
         losses |= inner
         shown = None
@@ -307,18 +315,6 @@ def drawn_view(streams: Sequence[Crops], until: NDArray[np.float64], share: floa
     draws = numbers(seed, "any", n).random(5)
     view = streams[min(int(np.searchsorted(until, draws[0])), len(streams) - 1)].sample(n, side_px)
     return recolored(view, draws[2:]) if draws[1] < share else view
-
-
-def recolored(picture: U8, draws: NDArray[np.float64]) -> U8:
-    """uint8 [H, W, 3] in other colours: hues turned by any angle, saturation times 0.4 to 1.4, contrast times 0.8 to 1.2.
-
-    draws: three numbers in 0..1. Luminance keeps its place: strokes stay what they are.
-    """
-    angle, saturation, contrast = 2 * math.pi * draws[0], 0.4 + draws[1], 0.8 + 0.4 * draws[2]
-    c, s = saturation * math.cos(angle), saturation * math.sin(angle)
-    turned = np.linalg.inv(YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ YIQ
-    x = (picture.astype(np.float32) - 127.5) @ (contrast * turned).T.astype(np.float32) + 127.5
-    return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
 
 
 class Works:

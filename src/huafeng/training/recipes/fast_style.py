@@ -55,6 +55,7 @@ class FastStyle(PaintingRecipe):
         work = open_pictures(options.data / options.picture, machine.tell)
         self.data["picture"] = work.fingerprint
         self.targets = [target_of(self.features, machine.batch(to_batch([work.read(0, options.short_side_px)])))]
+        self.begin_pool()
         self.patches = Crops(work, options.seed, "patches", Augment(reach=options.patch_reach), options.short_side_px)
 
     def waited_s(self) -> float:
@@ -74,7 +75,13 @@ class FastStyle(PaintingRecipe):
         made, inner = self.painted(clock, photo, painter.codes[style], painter.deltas[style])
         made, photo = window(clock, made, photo)
         losses = painting_losses(
-            self.options.losses.at(clock.progress), self.features, self.machine, made, photo, self.targets[0]
+            self.options.losses.at(clock.progress),
+            self.features,
+            self.machine,
+            made,
+            photo,
+            self.targets[0],
+            pool=self.pool([0] * count),
         )
         losses |= inner
         shown = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -27,6 +27,7 @@ from huafeng.training.options import Between
 from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, droplets, noise, painting_losses
 from huafeng.training.pairs import PicturePairs
 from huafeng.training.pictures import Pictures, open_pictures
+from huafeng.training.pooledgrams import PooledGrams
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.stylefiles import export_styles
 from huafeng.training.transfer import initialise
@@ -103,10 +104,12 @@ class PaintingOptions(RunOptions, ABC):
 
 
 class PaintingRecipe(Recipe):
-    """Generator, codes, discriminator, photos. Subclasses set `targets` and `step`."""
+    """Generator, codes, discriminator, photos. Subclasses set `targets`, then `begin_pool`, and `step`."""
 
     targets: list[Target]
     """A target of one row per style, for the validation figures."""
+    pooled: PooledGrams | None = None
+    """What is remembered of earlier results, where `losses.pooled` asks for it."""
 
     def __init__(self, options: PaintingOptions, machine: Machine) -> None:
         self.options, self.styles, self.machine = options, list(options.cards()), machine
@@ -137,6 +140,20 @@ class PaintingRecipe(Recipe):
 
     def begin(self) -> None:
         """What is done to the painter before it learns; nothing, here."""
+
+    def begin_pool(self) -> None:
+        """Nothing is remembered yet."""
+        weights = self.options.losses
+        if weights.pooled:
+            parts = ["grams"] * (weights.style > 0) + ["coarse"] * (weights.coarse > 0)
+            sizes = {f"{part}_{k}": g.shape[-1] for part in parts for k, g in getattr(self.targets[0], part).items()}
+            self.pooled = self.machine.place(PooledGrams(sizes, len(self.styles), weights.pooled))
+            self.parts["pooled"] = self.pooled
+
+    def pool(self, styles: Sequence[int]) -> Callable[[str, Tensor, Tensor], Tensor] | None:
+        """How far the Gram matrices of a batch of these styles are off, in the mean over earlier results, too."""
+        pooled = self.pooled
+        return None if pooled is None else lambda name, made, target: pooled(name, made, target, styles)
 
     def photo_batch(self, clock: Clock) -> Tensor:
         """This process's photos of the step [B, 3, S, S], with the margin around."""
