@@ -101,6 +101,7 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
         augment=Augment(color=0.4, recolored=0.5, gamma=0.8),  # five photos stand for all
         features=lesson.features,
         styles={lesson.name: works},
+        nearest_works=MOST_VIEWS,  # all: the mean over results is to be that of the works
         init=BASE,
         tune=True,
         steps=MOST_STEPS,
@@ -110,7 +111,6 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
             style=16.0,
             coarse=8.0,
             pooled=0.96,
-            plain=0.25,
             tone=40.0,
             stain=10.0,
             grid=0.3,

@@ -147,11 +147,12 @@ class Art(PaintingRecipe):
         super().__init__(options, machine)
         usual = palette(self.photos.batch(0, USUAL, VIEW_PX)).cpu()
         self.works, cut = list[Works](), list[U8]()
+        runtime = Generator.open(Library().base_path()) if options.tune and self.built_in != set(self.styles) else None
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
-            if options.tune and name not in self.built_in:
-                self.begin_at_once(len(self.works), pictures, spec.quiet)
+            if runtime and name not in self.built_in:
+                self.begin_at_once(runtime, len(self.works), pictures, spec.quiet)
             own = [view for picture in pictures for view in cut_views(picture, spec.views)]
             near = [part for picture in pictures for part in cut_views(picture, spec.views, AROUND_PX)]
             self.works.append(Works(own, near, len(cut), spec.nearest_works or options.nearest_works, usual))
@@ -193,10 +194,10 @@ class Art(PaintingRecipe):
                     into[row] = torch.from_numpy(tensors[part].copy())
 
     @torch.no_grad()
-    def begin_at_once(self, row: int, pictures: Sequence[U8], quiet: float) -> None:
+    def begin_at_once(self, runtime: Generator, row: int, pictures: Sequence[U8], quiet: float) -> None:
         """A style's code becomes that with which its works would be painted at once."""
         some = pictures[:: -(-len(pictures) // MOST_PICTURES)]
-        code = Generator.open(Library().base_path()).code_of(some, np.array([quiet], np.float32))
+        code = runtime.code_of(some, np.array([quiet], np.float32))
         for painter in (self.painter, self.average.module):
             painter.codes[row] = torch.from_numpy(code)
 
