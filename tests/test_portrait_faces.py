@@ -108,7 +108,7 @@ def test_a_face_comes_nearer_to_the_photo_and_nothing_else_changes(stylizer: Sty
     (frame,) = find_frames(astronaut)
     plain, half, gentle = (painted(stylizer, astronaut, gentleness) for gentleness in (0, 0.5, 1))
     away = [np.abs(inside(result, frame).astype(int) - inside(astronaut, frame)).mean() for result in (plain, half, gentle)]
-    assert away[0] > away[1] > away[2] > 0.5 * away[0]
+    assert away[0] > away[1] > away[2] > 0.4 * away[0]  # 0.7 of the strength, of a change that finer strokes make smaller
     rows, columns, mask = place_of(frame, 512, 512)
     touched = (gentle != plain).any(-1)
     assert touched[rows, columns][mask == 255].mean() > 0.9
