@@ -82,8 +82,10 @@ def test_discriminants_look_where_classes_differ_and_members_do_not() -> None:
     seen[..., 1] += 10 * torch.randn(30, 1, generator=draw)
     first = lookdirections.discriminants(seen)[0]
     assert abs(float(first[1])) > 20 * float(first[[0, 2]].abs().max())
-    within = (seen - seen.mean(1, keepdim=True)) @ first
-    assert float(within.var()) == pytest.approx(0.25 / (0.25 + lookdirections.RIDGE * 85.25 / 3), rel=0.1)  # less by the ridge
+    away = seen - seen.mean(1, keepdim=True)
+    variances = away.square().sum((0, 1)) / (30 * 39)  # within classes
+    ridge = lookdirections.RIDGE * variances.mean() * first.square().sum()
+    assert float((away @ first).square().sum() / (30 * 39) + ridge) == pytest.approx(1, abs=1e-4)
 
 
 def test_pictures_are_lit_and_cropped() -> None:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from huafeng.training.losses import style_loss
+
 
 class PooledGrams(nn.Module):
     """Moving means, by style, of what results' Gram matrices have too much or too little.
@@ -41,13 +43,13 @@ class PooledGrams(nn.Module):
             made, target: Gram matrices [B, C, C].
             styles: the style of each; below 0: any picture, whose matrices are compared one by one.
         """
-        lacking, scale = made - target, target.square().mean((1, 2))
+        excess, scale = made - target, target.square().mean((1, 2))
         single = [row for row, style in enumerate(styles) if style < 0]
-        parts = [(lacking[single].square().mean((1, 2)) / scale[single]).sum()] if single else []
+        parts = [len(single) * style_loss(made[single], target[single])] if single else []
         sums, seen = self.get_buffer(name), self.get_buffer(f"{name}_seen")
         for style in sorted({style for style in styles if style >= 0}):
             rows = [row for row, one in enumerate(styles) if one == style]
-            left, now = self.kept ** len(rows), lacking[rows].mean(0)
+            left, now = self.kept ** len(rows), excess[rows].mean(0)
             with torch.no_grad():
                 sums[style] = left * sums[style] + (1 - left) * now
                 seen[style] = left * seen[style] + 1 - left

@@ -11,7 +11,7 @@ collections; a single work is too little for it. docs/recipes/art.md has the for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -147,7 +147,7 @@ class Art(PaintingRecipe):
         super().__init__(options, machine)
         usual = palette(self.photos.batch(0, USUAL, VIEW_PX)).cpu()
         self.works, cut = list[Works](), list[U8]()
-        runtime = Generator.open(Library().base_path()) if options.tune and self.built_in != set(self.styles) else None
+        runtime = Generator.open(Library().base_path()) if options.tune and len(self.built_in) < len(self.styles) else None
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
@@ -176,19 +176,17 @@ class Art(PaintingRecipe):
 
     def begin(self) -> None:
         """On the built-in generator, built-in styles go on from theirs. `tune`: generator and encoder shall not learn."""
-        library = Library((BUILT_IN,))
-        arts = {name for name in library.names() if library.get(name).kind == "art"} if self.options.init == BASE else set()
-        self.built_in = arts & set(self.styles)
-        self.begin_at_built_in(library)
+        self.built_in = built_in_arts(self.styles) if self.options.init == BASE else {}
+        self.begin_at_built_in()
         if self.options.tune:
             self.painter.generator.requires_grad_(False)
             self.painter.encoder.requires_grad_(False)  # type: ignore[union-attr]
 
     @torch.no_grad()
-    def begin_at_built_in(self, library: Library) -> None:
+    def begin_at_built_in(self) -> None:
         """Codes and deltas of styles that have a built-in one's name become that one's."""
         for row, name in enumerate(self.styles):
-            tensors = library.get(name).tensors if name in self.built_in else {}
+            tensors = self.built_in.get(name, {})
             for into, part in ((self.painter.codes, "code"), (self.painter.deltas, "delta")):
                 if part in tensors:
                     into[row] = torch.from_numpy(tensors[part].copy())
@@ -309,6 +307,13 @@ class AnyWorks:
         """The views for those of the samples first .. first + count - 1, float32 [N, 3, 256, 256]; the next are prepared."""
         number = self.before(first)
         return to_batch(self.ahead.take(number, self.before(first + count) - number, VIEW_PX))
+
+
+def built_in_arts(names: Sequence[str]) -> dict[str, Mapping[str, NDArray[np.float32]]]:
+    """Codes and deltas of those built-in arts that have one of these names."""
+    library = Library((BUILT_IN,))
+    found = {name: library.get(name) for name in library.names() if name in names}
+    return {name: style.tensors for name, style in found.items() if style.kind == "art"}
 
 
 def drawn_view(streams: Sequence[Crops], until: NDArray[np.float64], share: float, seed: int, n: int, side_px: int) -> U8:

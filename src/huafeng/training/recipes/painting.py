@@ -7,6 +7,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -152,8 +153,7 @@ class PaintingRecipe(Recipe):
 
     def pool(self, styles: Sequence[int]) -> Callable[[str, Tensor, Tensor], Tensor] | None:
         """How far the Gram matrices of a batch of these styles are off, in the mean over earlier results, too."""
-        pooled = self.pooled
-        return None if pooled is None else lambda name, made, target: pooled(name, made, target, styles)
+        return None if self.pooled is None else partial(self.pooled, styles=styles)
 
     def photo_batch(self, clock: Clock) -> Tensor:
         """This process's photos of the step [B, 3, S, S], with the margin around."""
