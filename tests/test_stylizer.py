@@ -122,8 +122,8 @@ def test_missing_style_is_named_with_its_neighbour(stylizer: Stylizer, photo: Ph
 @pytest.mark.parametrize(
     ("size", "stroke", "expected"),
     [
-        ((4000, 3000), 1.0, (1440, 1080)),
-        ((3000, 4000), 2.0, (540, 720)),
+        ((4000, 3000), 1.0, (853, 640)),
+        ((3000, 4000), 2.0, (320, 427)),
         ((640, 480), 1.0, (640, 480)),
         ((640, 480), 0.5, (1280, 960)),
         ((640, 480), 4.0, (160, 120)),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Paint = Callable[[U8], U8]
 Begin = Callable[[U8], Paint]  # takes the whole picture at the working size, whose statistics hold for all of its parts
 
-WORKING_PX = 1080  # short side at which strokes are drawn, for stroke size 1
+WORKING_PX = 640  # short side at which strokes are drawn, for stroke size 1: a little more than works have in training, 512
 MOST_PIXELS = 16_000_000  # painted at most: finer strokes on a larger photo are not worth the minutes and the memory
 KEPT_OPEN = 2  # base generators, and as many translators
 SMALLEST_PX = 64  # a smaller working size leaves nothing of the photo to recognise
