@@ -50,7 +50,7 @@ def main() -> None:
     draws = [split(len(pictures), args.photos, seed) for seed in range(args.draws)]
     draw = np.random.default_rng(SEED + 1)
     pixels = [p.reshape(-1, 3)[draw.integers(p.shape[0] * p.shape[1], size=PIXELS)] for p in pictures]
-    neutral = [training.read(i, 256) for i in range(0, len(training), max(1, len(training) // 400))]
+    neutral = [training.read(i, 256) for i in range(len(training))]
     untouched = [glimpse(p) for p in neutral]
 
     methods: dict[str, Learner] = {

@@ -1,7 +1,8 @@
 """The look learner: a folder of finished pictures -> the look that lies over them. Needs numpy and Pillow alone.
 
-A network guesses it (`lookguess`), and around its guess the likeliest look is found (`lookposterior`); both go by moments of
-each picture (`lookmoments`).
+A network guesses it (`lookguess`), and around its guess the likeliest look is found (`lookposterior`); where there are photos
+as they were before, the likeliest chain of few steps as well (`lookchain`), whose errors are not the same. All go by moments
+of each picture (`lookmoments`).
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import numpy as np
 from safetensors.numpy import load as load_safetensors
 
 from huafeng.look import Lut
+from huafeng.lookchain import as_lut, likeliest_chain
 from huafeng.lookguess import Weights, guesses
 from huafeng.lookmoments import OFTEN, Glimpse, moments, places, unit
-from huafeng.lookposterior import Prior, likeliest
+from huafeng.lookposterior import Prior, likeliest, strong
 from huafeng.pixels import F32
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
+CHAIN = 0.6  # share of the chain in the look
+ENOUGH_SEEN = 2000  # untouched photos, those seen several times counted as often: more take longer and tell little
 SCALE = ".scale"  # of a matrix kept as int8: one for each row
 
 
@@ -42,7 +46,7 @@ def learn_lut(
         each: moments of each finished picture [n, M].
         untouched: photos without the look; None: photos in general.
         weights: the network and the prior.
-        fit: find the likeliest look around the network's guess.
+        fit: find the likeliest look around the network's guess, and the likeliest chain.
         watch: is given the look so far, several times.
     """
     w, prior = load_learner(weights)
@@ -50,7 +54,16 @@ def learn_lut(
     for guess in guesses(w, prior.fields, unit(photos), each):
         if watch:
             watch(guess.lut)
-    return likeliest(guess, prior, photos, each) if fit else guess.lut
+    if not fit:
+        return guess.lut
+    look = likeliest(guess, prior, photos, each)
+    if untouched is None or strong(guess.lut, photos):
+        return look
+    if watch:
+        watch(look)
+    draws = min(OFTEN, max(1, ENOUGH_SEEN // len(untouched)))
+    chain = likeliest_chain(look, [places(untouched, k) for k in range(draws)], prior.photos, each)
+    return Lut.mixed((1 - CHAIN, CHAIN), (look, as_lut(chain, look.size)))
 
 
 @cache

@@ -52,9 +52,9 @@ def likeliest(guess: Guess, prior: Prior, photos: U8, each: F32) -> Lut:
         photos: neighbouring colours of untouched photos, the prior's or others, uint8 [N, 2, 64, 3, 3].
         each: moments of each finished picture [n, M].
     """
-    plain = _Photos(photos)
-    if plain.moved(guess.lut) > STRONG:
+    if strong(guess.lut, photos):
         return guess.lut
+    plain = _Photos(photos)
     scale = (math.sqrt(WIDTH) * guess.doubts)[:, None, None, None, None]
     fields = (prior.fields * scale).reshape(len(scale), -1, 3)
     stride = (guess.lut.size - 1) // (NODES - 1)
@@ -68,6 +68,12 @@ def likeliest(guess: Guess, prior: Prior, photos: U8, each: F32) -> Lut:
     d = np.linalg.solve(slopes.T @ slopes + np.eye(len(fields)), slopes.T @ left)
     change = np.tensordot(d.astype(np.float32), fields, 1).reshape(NODES, NODES, NODES, 3)
     return Lut(np.clip(guess.lut.table + enlarged(change, guess.lut.size), 0, 1).astype(np.float32))
+
+
+def strong(lut: Lut, photos: U8) -> bool:
+    """Whether a look moves the colours of photos uint8 [N, 2, 64, 3, 3] so far that it stays as it was guessed."""
+    colors = unit(photos[:, 0, ::8, 1].reshape(-1, 3))
+    return float(np.median(ciede2000(srgb_to_lab(colors), srgb_to_lab(sample(lut.table, colors))))) > STRONG
 
 
 def independent(found: F32, whiten: F64) -> float:
@@ -84,11 +90,6 @@ class _Photos:
     def __init__(self, photos: U8) -> None:
         self.colors = unit(photos)  # [n, 2, p, 3, 3]
         self.nodes, self.shares = corners(self.colors.reshape(-1, 3), NODES)
-
-    def moved(self, lut: Lut) -> float:
-        """How far a look moves the photos' colours: the median CIEDE2000."""
-        colors = self.colors[:, 0, ::8, 1].reshape(-1, 3)
-        return float(np.median(ciede2000(srgb_to_lab(colors), srgb_to_lab(sample(lut.table, colors)))))
 
     def moments(self, field: F32) -> F32:
         """Moments [n, M] of the photos, moved by offsets at the nodes [729, 3]."""

@@ -1,0 +1,172 @@
+"""A look as a chain of few steps, and the likeliest chain, given a folder's moments and the user's own photos. Numpy alone.
+
+A matrix mixes the channels, each then has a rising curve, and a second matrix mixes what comes out: layers that see each
+other's light, their characteristic curves, dyes that stain each other (Hunt, "The Reproduction of Colour", 2004). 51 numbers
+come as near to film stocks as the 160 components of `lookposterior` do, and so few can be told apart by a folder of pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huafeng.color import srgb_to_lab
+from huafeng.colortable import sample
+from huafeng.look import Lut
+from huafeng.lookmoments import LIGHTNESS, moments, unit
+from huafeng.lookposterior import ENOUGH, ROUNDED, SHRINKAGE, independent
+from huafeng.pixels import F32, U8
+
+F64 = NDArray[np.float64]
+
+KNOTS = 8  # segments of a curve, evenly spread
+PARTS = np.cumsum([9, 3 * KNOTS, 6, 9])  # where the parts of a chain end: matrix, slopes, ends, matrix; then three offsets
+COUNT = 51  # numbers in a chain
+ITERATIONS = 3
+HALVINGS = 4  # of a step that does not help
+NOISE = 1.3  # variance of content, over what photos tell: they are not normal, and the moments not linear
+USUAL, GUESSED = 0.5, 1.0  # weights of what chains usually are, and of the one where it begins
+OWN = 0.6  # share of the user's photos in what is known of how moments differ, where they are enough
+STEP = 0.01  # for derivatives
+SLOPES_OF = 120  # photos over which derivatives are means
+FITTED = 1500  # colours at which a chain is brought near a table
+LEAST_FIT = 0.02  # weight of the prior where a chain is brought near a table
+
+
+def applied(chain: F64, colors: F32) -> F32:
+    """Colours [..., 3] in 0..1 through a chain [51], within 0..1."""
+    before, slopes, ends, after, offset = np.split(chain, PARTS)
+    x = np.clip(colors.reshape(-1, 3) @ before.reshape(3, 3).T.astype(np.float32), 0, 1)
+    rise = np.exp(slopes.reshape(3, KNOTS))
+    curve = np.concatenate([np.zeros((3, 1)), rise.cumsum(1) / rise.sum(1, keepdims=True)], 1)
+    at = np.linspace(0, 1, KNOTS + 1)
+    for channel, (black, white) in enumerate(ends.reshape(3, 2)):
+        x[:, channel] = np.interp(x[:, channel], at, black + (white - black) * curve[channel])
+    y = x @ after.reshape(3, 3).T.astype(np.float32) + offset.astype(np.float32)
+    return np.clip(y, 0, 1).reshape(colors.shape)
+
+
+def as_lut(chain: F64, size: int) -> Lut:
+    """The chain as a table."""
+    return Lut(applied(chain, Lut.identity(size).table))
+
+
+@cache
+def usual() -> tuple[F64, F64]:
+    """What chains are before a folder is seen: their mean [51], and the inverse of their covariance [51, 51].
+
+    Curves have a toe, are steepest from a quarter to a half of the way and have a long shoulder, more or less of it; channels
+    keep together. Colour may be lost or gained a good deal as a whole (`fade`), and otherwise a little.
+    """
+    mean, spread = np.zeros(COUNT), np.zeros((COUNT, COUNT))
+    fade = (np.eye(3) - LIGHTNESS).ravel()
+    for start, share in ((0, 0.1), (PARTS[2], 1.0)):
+        matrix = slice(start, start + 9)
+        mean[matrix] = (0.94 * np.eye(3) + 0.03 * (1 - np.eye(3))).ravel()
+        spread[matrix, matrix] = 0.09**2 * np.eye(9) + share * 0.35**2 * np.outer(fade, fade)
+    together = np.ones((3, 3))
+    near = 0.6 ** np.abs(np.subtract.outer(np.arange(KNOTS), np.arange(KNOTS)))
+    slopes = slice(PARTS[0], PARTS[1])
+    mean[slopes] = np.tile([-0.25, 0, 0.3, 0.25, 0.1, 0, -0.05, -0.05], 3)
+    spread[slopes, slopes] = np.kron(0.25**2 * together + 0.1**2 * np.eye(3), near)
+    for end, value, common in ((0, 0.0, 0.04), (1, 0.97, 0.05)):
+        places = PARTS[1] + end + 2 * np.arange(3)
+        mean[places] = value
+        spread[np.ix_(places, places)] = common**2 * together + 0.03**2 * np.eye(3)
+    spread[PARTS[3] :, PARTS[3] :] = 0.02**2 * np.eye(3)
+    return mean, np.asarray(np.linalg.inv(spread), np.float64)
+
+
+def nearest(lut: Lut, colors: F32) -> F64:
+    """The chain [51] that is nearest to a table at colours [P, 3], by Gauss and Newton, damped (Levenberg, 1944)."""
+    mean, precision = usual()
+    wanted = srgb_to_lab(sample(lut.table, colors))
+    chroma = np.hypot(wanted[:, 1], wanted[:, 2])[:, None]
+    weights = np.concatenate([np.ones_like(chroma), np.repeat(1 / (1 + 0.045 * chroma), 2, 1)], 1)  # about CIE94's
+
+    def left(chain: F64) -> F64:
+        return np.asarray((wanted - srgb_to_lab(applied(chain, colors))) * weights, np.float64).ravel()
+
+    def cost(chain: F64, off: F64) -> float:
+        return float(off @ off + LEAST_FIT * (chain - mean) @ precision @ (chain - mean))
+
+    chain, damping = mean.copy(), 1.0
+    off = left(chain)
+    for _ in range(20):
+        slopes = np.stack([(off - left(chain + STEP * one)) / STEP for one in np.eye(COUNT)], 1)
+        curvature = slopes.T @ slopes + LEAST_FIT * precision
+        pull = slopes.T @ off + LEAST_FIT * precision @ (mean - chain)
+        for _ in range(5):
+            tried = chain + np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), pull)
+            after = left(tried)
+            if cost(tried, after) < cost(chain, off):
+                chain, off, damping = tried, after, damping / 5
+                break
+            damping *= 4
+        else:
+            break
+    return chain
+
+
+def likeliest_chain(near: Lut, photos: list[U8], general: U8, each: F32) -> F64:
+    """The likeliest chain [51], found from a look near it.
+
+    Noise is how moments of untouched photos differ among each other, as in `lookposterior`; the prior is normal, around what
+    chains usually are and the one where it begins. Steps of Gauss and Newton, shortened where they do not help.
+
+    Args:
+        near: where to begin.
+        photos: the user's untouched photos, several draws of their neighbouring colours, each uint8 [N, 2, 64, 3, 3].
+        general: the same of photos in general: these, too, tell how moments differ.
+        each: moments of each finished picture [n, M].
+    """
+    mean, precision = usual()
+    some = unit(photos[0][:: max(1, len(photos[0]) // SLOPES_OF)])
+    colors = unit(photos[0][:, 0, :, 1].reshape(-1, 3))
+    chain = nearest(near, colors[:: max(1, len(colors) // FITTED)])
+    mean = (USUAL * mean + GUESSED * chain) / (USUAL + GUESSED)
+    precision = (USUAL + GUESSED) * precision
+    found = _own(chain, photos)
+    for _ in range(ITERATIONS):
+        whiten = _whitening(found, _moments(chain, unit(general)))
+        whiten /= math.sqrt(NOISE * (1 / independent(each, whiten) + 1 / len(found)))
+        here = _moments(chain, some).mean(0)
+        told = whiten @ np.stack([(_moments(chain + STEP * one, some).mean(0) - here) / STEP for one in np.eye(COUNT)], 1)
+
+        def cost(chain: F64, found: F32, whiten: F64 = whiten) -> float:
+            left = whiten @ (each.mean(0) - found.mean(0))
+            return float(left @ left + (chain - mean) @ precision @ (chain - mean))
+
+        pull = told.T @ (whiten @ (each.mean(0) - found.mean(0))) + precision @ (mean - chain)
+        step, before = np.linalg.solve(told.T @ told + precision, pull), cost(chain, found)
+        for _ in range(HALVINGS):
+            tried = _own(chain + step, photos)
+            if cost(chain + step, tried) < before:
+                chain, found = chain + step, tried
+                break
+            step = step / 2
+        else:
+            break
+    return chain
+
+
+def _own(chain: F64, photos: list[U8]) -> F32:
+    """Moments of photos [N, M] under a chain, means over several draws of places."""
+    return np.asarray(np.mean([_moments(chain, unit(draw)) for draw in photos], 0))
+
+
+def _moments(chain: F64, colors: F32) -> F32:
+    return moments(applied(chain, colors))
+
+
+def _whitening(own: F32, general: F32) -> F64:
+    """What makes noise of variance 1 out of the differences between photos' moments, the user's and others' [N, M]: [M, M]."""
+    share = OWN * min(1.0, len(own) / ENOUGH)
+    parts = [(share, own - own.mean(0)), (1 - share, general - general.mean(0))]
+    scale = np.sqrt(sum(part * (x**2).mean(0) for part, x in parts) + ROUNDED)
+    spread = np.concatenate([x * (math.sqrt(part / len(x)) / scale) for part, x in parts])
+    together = (spread.T @ spread).astype(np.float64) + SHRINKAGE * np.eye(len(scale))
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(together)) / scale)

@@ -1,0 +1,81 @@
+"""Looks as chains of a matrix, curves and a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from huafeng.color import ciede2000, srgb_to_lab
+from huafeng.look import Lut, apply_lut
+from huafeng.lookchain import COUNT, KNOTS, PARTS, applied, as_lut, likeliest_chain, nearest, usual
+from huafeng.looklearner import WEIGHTS, load_learner, moments_of
+from huafeng.lookmoments import glimpse, places
+from huafeng.pixels import F32, U8
+
+
+def chain(before: F32, slopes: F32, ends: F32, after: F32, offset: float = 0.0) -> np.ndarray:
+    return np.concatenate([np.ravel(before), np.ravel(slopes), np.ravel(ends), np.ravel(after), np.full(3, offset)])
+
+
+PLAIN = chain(np.eye(3), np.zeros((3, KNOTS)), np.tile([0.0, 1.0], (3, 1)), np.eye(3))
+
+
+def colors() -> F32:
+    return np.random.default_rng(1).random((500, 3), np.float32)
+
+
+def difference(one: F32, other: F32) -> float:
+    return float(np.median(ciede2000(srgb_to_lab(one), srgb_to_lab(other))))
+
+
+def test_a_chain_by_hand() -> None:
+    assert len(PLAIN) == COUNT == PARTS[-1] + 3
+    assert applied(PLAIN, colors()) == pytest.approx(colors(), abs=1e-6)
+    # red and blue change places, black is 0.1 and white 0.5, then all of it 0.2 higher
+    swapped = chain(np.eye(3)[::-1], np.zeros((3, KNOTS)), np.tile([0.1, 0.5], (3, 1)), np.eye(3), 0.2)
+    assert applied(swapped, np.array([[1, 0.5, 0]], np.float32))[0] == pytest.approx([0.3, 0.5, 0.7], abs=1e-6)
+    # one segment of eight rises as much as the seven others together
+    steep = np.zeros((3, KNOTS))
+    steep[:, 2] = np.log(7)
+    bent = applied(chain(np.eye(3), steep, np.tile([0.0, 1.0], (3, 1)), np.eye(3)), np.array([[2, 3, 4]], np.float32) / 8)
+    assert bent[0] == pytest.approx([2 / 14, 9 / 14, 10 / 14], abs=1e-6)
+
+
+def test_chains_stay_within_what_can_be_shown_and_rise() -> None:
+    draw = np.random.default_rng(2)
+    mean, precision = usual()
+    spread = np.linalg.cholesky(np.linalg.inv(precision))
+    greys = np.repeat(np.linspace(0, 1, 33, dtype=np.float32)[:, None], 3, 1)
+    for _ in range(20):
+        one = mean + spread @ draw.normal(size=COUNT)
+        made = applied(one, colors())
+        assert made.min() >= 0 and made.max() <= 1
+        one[: PARTS[0]] = np.eye(3).ravel()
+        one[PARTS[2] : PARTS[3]] = np.eye(3).ravel()
+        assert np.diff(applied(one, greys), axis=0).min() >= -1e-6
+
+
+def test_the_nearest_chain_to_a_chain_is_that_chain() -> None:
+    mean, precision = usual()
+    one = mean + np.linalg.cholesky(np.linalg.inv(precision)) @ np.random.default_rng(3).normal(size=COUNT)
+    table = as_lut(one, 33)
+    wrong = difference(applied(mean, colors()), applied(one, colors()))
+    assert wrong > 5
+    assert difference(applied(nearest(table, colors()), colors()), applied(one, colors())) < 0.1 * wrong
+
+
+def test_the_likeliest_chain_finds_what_lies_over_photos(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> None:
+    """The same photos before and after: what is left of the look is small, whichever look the search begins with."""
+    parts = []
+    for photo in (astronaut, chelsea, coffee, rocket):
+        height, width = photo.shape[0] // 3, photo.shape[1] // 4
+        parts += [np.ascontiguousarray(photo[height * k // 4 :, width * (k % 4) :][:height, :width]) for k in range(12)]
+    mean, _ = usual()
+    look = as_lut(mean, 33)
+    each = moments_of([glimpse(apply_lut(part, look, threads=1)) for part in parts])
+    before = [glimpse(part) for part in parts]
+    general = load_learner(WEIGHTS)[1].photos[::4]
+    shown = np.concatenate([part[::8, ::8].reshape(-1, 3) for part in parts]).astype(np.float32) / 255
+    found = likeliest_chain(Lut.identity(33), [places(before, k) for k in range(2)], general, each)
+    assert difference(applied(found, shown), applied(mean, shown)) < 0.4 * difference(shown, applied(mean, shown))
+    assert np.array_equal(found, likeliest_chain(Lut.identity(33), [places(before, k) for k in range(2)], general, each))
