@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from huafeng.color import ciede2000, srgb_to_lab
+from huafeng.colortable import sample
 from huafeng.look import Lut, apply_lut
-from huafeng.lookchain import COUNT, KNOTS, PARTS, applied, as_lut, likeliest_chain, nearest, usual
-from huafeng.looklearner import WEIGHTS, load_learner, moments_of
+from huafeng.lookchain import COUNT, F64, KNOTS, PARTS, applied, as_lut, likeliest_chain, nearest, usual
+from huafeng.looklearner import WEIGHTS, learn_lut, load_learner, moments_of
 from huafeng.lookmoments import glimpse, places
-from huafeng.pixels import F32, U8
+from huafeng.pixels import F32, U8, Array
 
 
-def chain(before: F32, slopes: F32, ends: F32, after: F32, offset: float = 0.0) -> np.ndarray:
+def chain(before: Array, slopes: Array, ends: Array, after: Array, offset: float = 0.0) -> F64:
     return np.concatenate([np.ravel(before), np.ravel(slopes), np.ravel(ends), np.ravel(after), np.full(3, offset)])
 
 
@@ -37,7 +38,8 @@ def test_a_chain_by_hand() -> None:
     # one segment of eight rises as much as the seven others together
     steep = np.zeros((3, KNOTS))
     steep[:, 2] = np.log(7)
-    bent = applied(chain(np.eye(3), steep, np.tile([0.0, 1.0], (3, 1)), np.eye(3)), np.array([[2, 3, 4]], np.float32) / 8)
+    eighths = np.array([[2, 3, 4]], np.float32) / np.float32(8)
+    bent = applied(chain(np.eye(3), steep, np.tile([0.0, 1.0], (3, 1)), np.eye(3)), eighths)
     assert bent[0] == pytest.approx([2 / 14, 9 / 14, 10 / 14], abs=1e-6)
 
 
@@ -64,18 +66,42 @@ def test_the_nearest_chain_to_a_chain_is_that_chain() -> None:
     assert difference(applied(nearest(table, colors()), colors()), applied(one, colors())) < 0.1 * wrong
 
 
-def test_the_likeliest_chain_finds_what_lies_over_photos(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> None:
-    """The same photos before and after: what is left of the look is small, whichever look the search begins with."""
-    parts = []
+@pytest.fixture(scope="module")
+def parts(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> list[U8]:
+    """48 parts of four photos."""
+    found = []
     for photo in (astronaut, chelsea, coffee, rocket):
         height, width = photo.shape[0] // 3, photo.shape[1] // 4
-        parts += [np.ascontiguousarray(photo[height * k // 4 :, width * (k % 4) :][:height, :width]) for k in range(12)]
-    mean, _ = usual()
-    look = as_lut(mean, 33)
-    each = moments_of([glimpse(apply_lut(part, look, threads=1)) for part in parts])
-    before = [glimpse(part) for part in parts]
-    general = load_learner(WEIGHTS)[1].photos[::4]
+        found += [photo[height * k // 4 :, width * (k % 4) :][:height, :width] for k in range(12)]
+    return [np.ascontiguousarray(part) for part in found]
+
+
+@pytest.fixture(scope="module")
+def look() -> Lut:
+    return as_lut(usual()[0], 33)
+
+
+@pytest.fixture(scope="module")
+def each(parts: list[U8], look: Lut) -> F32:
+    """Moments of the parts under the look."""
+    return moments_of([glimpse(apply_lut(part, look, threads=1)) for part in parts])
+
+
+def off(lut: Lut, look: Lut, parts: list[U8]) -> float:
     shown = np.concatenate([part[::8, ::8].reshape(-1, 3) for part in parts]).astype(np.float32) / 255
-    found = likeliest_chain(Lut.identity(33), [places(before, k) for k in range(2)], general, each)
-    assert difference(applied(found, shown), applied(mean, shown)) < 0.4 * difference(shown, applied(mean, shown))
-    assert np.array_equal(found, likeliest_chain(Lut.identity(33), [places(before, k) for k in range(2)], general, each))
+    return difference(sample(lut.table, shown), sample(look.table, shown))
+
+
+def test_the_likeliest_chain_finds_what_lies_over_photos(parts: list[U8], look: Lut, each: F32) -> None:
+    before = [glimpse(part) for part in parts]
+    draws, general = [places(before, k) for k in range(2)], load_learner(WEIGHTS)[1].photos[::4]
+    found = likeliest_chain(Lut.identity(33), draws, general, each)
+    assert off(as_lut(found, 33), look, parts) < 0.4 * off(Lut.identity(33), look, parts)
+    assert np.array_equal(found, likeliest_chain(Lut.identity(33), draws, general, each))
+
+
+def test_many_untouched_photos_bring_a_look_nearer(parts: list[U8], look: Lut, each: F32) -> None:
+    """The same photos once, and three times: from 100 on a chain is sought as well, and this look is one."""
+    before = [glimpse(part) for part in parts]
+    few, many = learn_lut(each, before), learn_lut(each, before * 3)
+    assert off(many, look, parts) < 0.8 * off(few, look, parts)

@@ -1,8 +1,8 @@
 """The look learner: a folder of finished pictures -> the look that lies over them. Needs numpy and Pillow alone.
 
-A network guesses it (`lookguess`), and around its guess the likeliest look is found (`lookposterior`); where there are photos
-as they were before, the likeliest chain of few steps as well (`lookchain`), whose errors are not the same. All go by moments
-of each picture (`lookmoments`).
+A network guesses it (`lookguess`), and around its guess the likeliest look is found (`lookposterior`); where there are many
+photos as they were before, the likeliest chain of few steps as well (`lookchain`), whose errors are not the same. All go by
+moments of each picture (`lookmoments`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from huafeng.pixels import F32
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
 CHAIN = 0.6  # share of the chain in the look
+PLENTY = 100  # untouched photos, from which on a chain is sought: with 40 it is further off than the look without it
 ENOUGH_SEEN = 2000  # untouched photos, those seen several times counted as often: more take longer and tell little
 SCALE = ".scale"  # of a matrix kept as int8: one for each row
 
@@ -46,7 +47,7 @@ def learn_lut(
         each: moments of each finished picture [n, M].
         untouched: photos without the look; None: photos in general.
         weights: the network and the prior.
-        fit: find the likeliest look around the network's guess, and the likeliest chain.
+        fit: find the likeliest look around the network's guess, and with 100 untouched photos the likeliest chain.
         watch: is given the look so far, several times.
     """
     w, prior = load_learner(weights)
@@ -57,7 +58,7 @@ def learn_lut(
     if not fit:
         return guess.lut
     look = likeliest(guess, prior, photos, each)
-    if untouched is None or strong(guess.lut, photos):
+    if untouched is None or len(untouched) < PLENTY or strong(guess.lut, photos):
         return look
     if watch:
         watch(look)

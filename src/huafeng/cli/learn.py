@@ -33,7 +33,10 @@ def learn(
     untouched: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="DIR", help="Look: your photos before editing; default: photos in general.", show_default=False
+            "--from",
+            metavar="DIR",
+            help="Look: your photos before editing, better 100 and more; default: photos in general.",
+            show_default=False,
         ),
     ] = None,
     consent: Annotated[
