@@ -52,6 +52,16 @@ def rocket() -> U8:
 
 
 @pytest.fixture(scope="session")
+def parts(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> list[U8]:
+    """48 parts of four photos."""
+    found = []
+    for photo in (astronaut, chelsea, coffee, rocket):
+        height, width = photo.shape[0] // 3, photo.shape[1] // 4
+        found += [photo[height * k // 4 :, width * (k % 4) :][:height, :width] for k in range(12)]
+    return [np.ascontiguousarray(part) for part in found]
+
+
+@pytest.fixture(scope="session")
 def heic_bytes() -> bytes:
     """A HEIC that shows, upright, 24 x 32: blue and red above white and green; stored lying, orientation 6."""
     return (Path(__file__).parent / "data" / "turned.heic").read_bytes()

@@ -8,9 +8,10 @@ import pytest
 from huafeng.color import ciede2000, srgb_to_lab
 from huafeng.colortable import sample
 from huafeng.look import Lut, apply_lut
-from huafeng.lookchain import COUNT, F64, KNOTS, PARTS, applied, as_lut, likeliest_chain, nearest, usual
+from huafeng.lookchain import COUNT, KNOTS, PARTS, applied, as_lut, likeliest_chain, nearest, usual
 from huafeng.looklearner import WEIGHTS, learn_lut, load_learner, moments_of
 from huafeng.lookmoments import glimpse, places
+from huafeng.lookposterior import F64
 from huafeng.pixels import F32, U8, Array
 
 
@@ -64,16 +65,6 @@ def test_the_nearest_chain_to_a_chain_is_that_chain() -> None:
     wrong = difference(applied(mean, colors()), applied(one, colors()))
     assert wrong > 5
     assert difference(applied(nearest(table, colors()), colors()), applied(one, colors())) < 0.1 * wrong
-
-
-@pytest.fixture(scope="module")
-def parts(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> list[U8]:
-    """48 parts of four photos."""
-    found = []
-    for photo in (astronaut, chelsea, coffee, rocket):
-        height, width = photo.shape[0] // 3, photo.shape[1] // 4
-        found += [photo[height * k // 4 :, width * (k % 4) :][:height, :width] for k in range(12)]
-    return [np.ascontiguousarray(part) for part in found]
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,6 @@ from huafeng.training.gradeprior import grade_prior
 
 
 @pytest.fixture(scope="module")
-def parts(astronaut: U8, chelsea: U8, coffee: U8, rocket: U8) -> list[U8]:
-    """48 parts of four photos."""
-    found = []
-    for photo in (astronaut, chelsea, coffee, rocket):
-        height, width = photo.shape[0] // 3, photo.shape[1] // 4
-        found += [photo[height * k // 4 :, :][:height, width * (k % 4) :][:, :width] for k in range(12)]
-    return [np.ascontiguousarray(part) for part in found]
-
-
-@pytest.fixture(scope="module")
 def prior() -> Prior:
     """The shipped one, in small."""
     held = load_file(WEIGHTS)

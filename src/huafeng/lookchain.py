@@ -11,20 +11,17 @@ import math
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from huafeng.color import srgb_to_lab
 from huafeng.colortable import sample
 from huafeng.look import Lut
 from huafeng.lookmoments import LIGHTNESS, moments, unit
-from huafeng.lookposterior import ENOUGH, ROUNDED, SHRINKAGE, independent
+from huafeng.lookposterior import ENOUGH, F64, independent, whitening
 from huafeng.pixels import F32, U8
-
-F64 = NDArray[np.float64]
 
 KNOTS = 8  # segments of a curve, evenly spread
 PARTS = np.cumsum([9, 3 * KNOTS, 6, 9])  # where the parts of a chain end: matrix, slopes, ends, matrix; then three offsets
-COUNT = 51  # numbers in a chain
+COUNT = int(PARTS[-1]) + 3  # numbers in a chain: 51
 ITERATIONS = 3
 HALVINGS = 4  # of a step that does not help
 NOISE = 1.3  # variance of content, over what photos tell: they are not normal, and the moments not linear
@@ -83,6 +80,7 @@ def usual() -> tuple[F64, F64]:
 def nearest(lut: Lut, colors: F32) -> F64:
     """The chain [51] that is nearest to a table at colours [P, 3], by Gauss and Newton, damped (Levenberg, 1944)."""
     mean, precision = usual()
+    precision = LEAST_FIT * precision
     wanted = srgb_to_lab(sample(lut.table, colors))
     chroma = np.hypot(wanted[:, 1], wanted[:, 2])[:, None]
     weights = np.concatenate([np.ones_like(chroma), np.repeat(1 / (1 + 0.045 * chroma), 2, 1)], 1)  # about CIE94's
@@ -90,19 +88,16 @@ def nearest(lut: Lut, colors: F32) -> F64:
     def left(chain: F64) -> F64:
         return np.asarray((wanted - srgb_to_lab(applied(chain, colors))) * weights, np.float64).ravel()
 
-    def cost(chain: F64, off: F64) -> float:
-        return float(off @ off + LEAST_FIT * (chain - mean) @ precision @ (chain - mean))
-
     chain, damping = mean.copy(), 1.0
     off = left(chain)
     for _ in range(20):
         slopes = np.stack([(off - left(chain + STEP * one)) / STEP for one in np.eye(COUNT)], 1)
-        curvature = slopes.T @ slopes + LEAST_FIT * precision
-        pull = slopes.T @ off + LEAST_FIT * precision @ (mean - chain)
+        curvature = slopes.T @ slopes + precision
+        pull, before = slopes.T @ off + precision @ (mean - chain), _cost(off, chain - mean, precision)
         for _ in range(5):
             tried = chain + np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), pull)
             after = left(tried)
-            if cost(tried, after) < cost(chain, off):
+            if _cost(after, tried - mean, precision) < before:
                 chain, off, damping = tried, after, damping / 5
                 break
             damping *= 4
@@ -123,28 +118,25 @@ def likeliest_chain(near: Lut, photos: list[U8], general: U8, each: F32) -> F64:
         general: the same of photos in general: these, too, tell how moments differ.
         each: moments of each finished picture [n, M].
     """
-    mean, precision = usual()
-    some = unit(photos[0][:: max(1, len(photos[0]) // SLOPES_OF)])
-    colors = unit(photos[0][:, 0, :, 1].reshape(-1, 3))
+    usually, precision = usual()
+    own, others = [unit(draw) for draw in photos], unit(general)
+    some = own[0][:: max(1, len(own[0]) // SLOPES_OF)]
+    colors = own[0][:, 0, :, 1].reshape(-1, 3)
     chain = nearest(near, colors[:: max(1, len(colors) // FITTED)])
-    mean = (USUAL * mean + GUESSED * chain) / (USUAL + GUESSED)
-    precision = (USUAL + GUESSED) * precision
-    found = _own(chain, photos)
+    mean, precision = (USUAL * usually + GUESSED * chain) / (USUAL + GUESSED), (USUAL + GUESSED) * precision
+    wanted, found = each.mean(0), _own(chain, own)
+    share = OWN * min(1.0, len(found) / ENOUGH)
     for _ in range(ITERATIONS):
-        whiten = _whitening(found, _moments(chain, unit(general)))
+        whiten = whitening((share, found), (1 - share, _moments(chain, others)))
         whiten /= math.sqrt(NOISE * (1 / independent(each, whiten) + 1 / len(found)))
         here = _moments(chain, some).mean(0)
-        told = whiten @ np.stack([(_moments(chain + STEP * one, some).mean(0) - here) / STEP for one in np.eye(COUNT)], 1)
-
-        def cost(chain: F64, found: F32, whiten: F64 = whiten) -> float:
-            left = whiten @ (each.mean(0) - found.mean(0))
-            return float(left @ left + (chain - mean) @ precision @ (chain - mean))
-
-        pull = told.T @ (whiten @ (each.mean(0) - found.mean(0))) + precision @ (mean - chain)
-        step, before = np.linalg.solve(told.T @ told + precision, pull), cost(chain, found)
+        slopes = whiten @ np.stack([(_moments(chain + STEP * one, some).mean(0) - here) / STEP for one in np.eye(COUNT)], 1)
+        left = whiten @ (wanted - found.mean(0))
+        step = np.linalg.solve(slopes.T @ slopes + precision, slopes.T @ left + precision @ (mean - chain))
+        before = _cost(left, chain - mean, precision)
         for _ in range(HALVINGS):
-            tried = _own(chain + step, photos)
-            if cost(chain + step, tried) < before:
+            tried = _own(chain + step, own)
+            if _cost(whiten @ (wanted - tried.mean(0)), chain + step - mean, precision) < before:
                 chain, found = chain + step, tried
                 break
             step = step / 2
@@ -153,20 +145,15 @@ def likeliest_chain(near: Lut, photos: list[U8], general: U8, each: F32) -> F64:
     return chain
 
 
-def _own(chain: F64, photos: list[U8]) -> F32:
+def _cost(left: F64, off: F64, precision: F64) -> float:
+    """Twice the negative logarithm of a normal posterior: what is left, of variance 1, and how far a chain is off the mean."""
+    return float(left @ left + off @ precision @ off)
+
+
+def _own(chain: F64, draws: list[F32]) -> F32:
     """Moments of photos [N, M] under a chain, means over several draws of places."""
-    return np.asarray(np.mean([_moments(chain, unit(draw)) for draw in photos], 0))
+    return np.asarray(np.mean([_moments(chain, colors) for colors in draws], 0))
 
 
 def _moments(chain: F64, colors: F32) -> F32:
     return moments(applied(chain, colors))
-
-
-def _whitening(own: F32, general: F32) -> F64:
-    """What makes noise of variance 1 out of the differences between photos' moments, the user's and others' [N, M]: [M, M]."""
-    share = OWN * min(1.0, len(own) / ENOUGH)
-    parts = [(share, own - own.mean(0)), (1 - share, general - general.mean(0))]
-    scale = np.sqrt(sum(part * (x**2).mean(0) for part, x in parts) + ROUNDED)
-    spread = np.concatenate([x * (math.sqrt(part / len(x)) / scale) for part, x in parts])
-    together = (spread.T @ spread).astype(np.float64) + SHRINKAGE * np.eye(len(scale))
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(together)) / scale)

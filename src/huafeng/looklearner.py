@@ -63,7 +63,8 @@ def learn_lut(
     if watch:
         watch(look)
     draws = min(OFTEN, max(1, ENOUGH_SEEN // len(untouched)))
-    chain = likeliest_chain(look, [places(untouched, k) for k in range(draws)], prior.photos, each)
+    seen = [photos, *(places(untouched, k) for k in range(1, draws))]
+    chain = likeliest_chain(look, seen, prior.photos, each)
     return Lut.mixed((1 - CHAIN, CHAIN), (look, as_lut(chain, look.size)))
 
 

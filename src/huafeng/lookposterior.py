@@ -60,7 +60,7 @@ def likeliest(guess: Guess, prior: Prior, photos: U8, each: F32) -> Lut:
     stride = (guess.lut.size - 1) // (NODES - 1)
     offsets = (guess.lut.table - Lut.identity(guess.lut.size).table)[::stride, ::stride, ::stride].reshape(-1, 3)
     found = plain.moments(offsets)
-    whiten = _whitening(found if len(photos) >= ENOUGH else _Photos(prior.photos).moments(offsets))
+    whiten = whitening((1.0, found if len(photos) >= ENOUGH else _Photos(prior.photos).moments(offsets)))
     whiten /= math.sqrt(CONTENT * (1 / independent(each, whiten) + 1 / len(photos)))
     slopes = whiten @ _Photos(photos[:: max(1, len(photos) // SLOPES_OF)]).slopes(offsets, fields)
     left = whiten @ (each.mean(0) - found.mean(0))
@@ -102,9 +102,13 @@ class _Photos:
         return np.stack([(self.moments(field + STEP * more).mean(0) - here) / STEP for more in fields], 1)
 
 
-def _whitening(found: F32) -> F64:
-    """What makes noise of variance 1 out of the differences between photos' moments [n, M]: a matrix [M, M]."""
-    scale = np.sqrt(found.var(0) + ROUNDED)
-    spread = (found - found.mean(0)) / scale
-    together = spread.T @ spread / len(found) + SHRINKAGE * np.eye(len(scale))
+def whitening(*parts: tuple[float, F32]) -> F64:
+    """What makes noise of variance 1 out of the differences between photos' moments: a matrix [M, M].
+
+    Args:
+        parts: shares, which sum to 1, and moments [N, M] of photos of one kind each, which differ from their own mean.
+    """
+    apart = [(share, found - found.mean(0)) for share, found in parts]
+    scale = np.sqrt(sum(share * (x**2).mean(0) for share, x in apart) + ROUNDED)
+    together = sum(share * ((x / scale).T @ (x / scale) / len(x)) for share, x in apart) + SHRINKAGE * np.eye(len(scale))
     return np.asarray(np.linalg.inv(np.linalg.cholesky(together.astype(np.float64))) / scale)
