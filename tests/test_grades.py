@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from huafeng.color import srgb_to_lab
 from huafeng.colortable import spline
-from huafeng.training.grades import STEPS, random_grades
+from huafeng.training.grades import STEPS, Draw, random_grades
 from huafeng.training.tables import color_difference, density, enlarged, identity, lab, lookup
 
 
@@ -43,10 +43,8 @@ def test_some_folders_have_no_grade_at_all_and_few_are_wild() -> None:
 @pytest.mark.parametrize("step", [step for step, _ in STEPS], ids=lambda step: step.__name__)
 def test_no_step_makes_colours_jump(step: object) -> None:
     """Along the greys no value moves more than a twelfth from one of 65 nodes to the next: no step tears a gradient."""
-    from huafeng.training.grades import _Draw
-
     ramp = torch.linspace(0, 1, 65).reshape(1, -1, 1).expand(32, -1, 3)
-    moved = step(ramp, _Draw(32, torch.Generator().manual_seed(3))).clamp(0, 1)  # type: ignore[operator]
+    moved = step(ramp, Draw(32, torch.Generator().manual_seed(3))).clamp(0, 1)  # type: ignore[operator]
     assert float(moved.diff(dim=1).abs().quantile(0.99)) < 1 / 12
 
 

@@ -58,6 +58,22 @@ def test_chains_stay_within_what_can_be_shown_and_rise() -> None:
         assert np.diff(applied(one, greys), axis=0).min() >= -1e-6
 
 
+def test_usual_matrices_keep_greys_and_move_other_colors() -> None:
+    """Deviations by hand: of rows' sums 0.045 and 0.06 (lighter or darker, tinted), of what one channel takes 0.12 and a fade."""
+    mean, precision = usual()
+    spread = np.linalg.inv(precision)
+    for start, total, of_rows, fade in (
+        (0, 1.0, np.hypot(0.04, 0.02), 0.15),
+        (PARTS[2], 0.96, 0.96 * np.hypot(0.05, 0.03), 0.3),
+    ):
+        for row in range(3):
+            places = slice(start + 3 * row, start + 3 * row + 3)
+            assert mean[places].sum() == pytest.approx(total)
+            assert np.sqrt(spread[places, places].sum()) == pytest.approx(of_rows, rel=1e-6)
+        red_from_green = spread[start + 1, start + 1]
+        assert red_from_green == pytest.approx(0.12**2 + (0.6 * fade) ** 2, rel=0.01)
+
+
 def test_the_nearest_chain_to_a_chain_is_that_chain() -> None:
     mean, precision = usual()
     one = mean + np.linalg.cholesky(np.linalg.inv(precision)) @ np.random.default_rng(3).normal(size=COUNT)

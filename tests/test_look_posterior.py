@@ -16,6 +16,7 @@ from huafeng.lookmoments import DIRECTIONS, Glimpse, glimpse, moments, places, t
 from huafeng.lookposterior import WIDTH, Prior, independent, likeliest
 from huafeng.pixels import F32, U8
 from huafeng.training.gradeprior import grade_prior
+from huafeng.training.grades import random_grades
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,8 @@ def test_the_prior_is_made_of_principal_components() -> None:
     import torch
 
     colors = torch.rand(4000, 3, generator=torch.Generator().manual_seed(0))
-    components, variances = grade_prior(colors, count=500)
+    draw = torch.Generator().manual_seed(5)
+    components, variances = grade_prior(colors, random_grades(500, NODES, draw), draw)
     assert components.shape == (160, NODES, NODES, NODES, 3)
     assert bool((variances[:-1] >= variances[1:]).all()) and float(variances[-1]) > 0
     flat: F32 = components.flatten(1).numpy()

@@ -111,6 +111,21 @@ def test_threes_are_neighbours() -> None:
     assert middle[:, :2].min() == 1 and middle[:, :2].max() == 7
 
 
+def test_folders_are_of_one_kind_or_lean_to_a_side(trained: Looks) -> None:
+    photos = trained.photos
+
+    def kinds(mixed: float, alike: float, leaning: float) -> torch.Tensor:
+        return photos.kinds(40, mixed, alike, leaning, torch.Generator().manual_seed(1))
+
+    assert torch.allclose(kinds(1.0, 0.0, 0.0), photos.chances[0].expand(40, -1))
+    alike = kinds(0.0, 1.0, 0.0)
+    assert bool((alike.count_nonzero(1) == photos.near.shape[1]).all())
+    leaning = kinds(1.0, 0.0, 1.0)
+    assert bool((leaning > 0).all()) and not torch.allclose(leaning[0], leaning[1])
+    logarithm = (leaning / photos.chances[0]).log()  # rises along some mixture of the photos' traits
+    assert torch.allclose(logarithm @ torch.linalg.pinv(photos.traits.T) @ photos.traits.T, logarithm, atol=1e-3)
+
+
 def test_coordinates_are_of_the_components(trained: Looks) -> None:
     """A table that is a sum of components has its shares in them as coordinates."""
     z = torch.randn(2, 160, generator=torch.Generator().manual_seed(0))
@@ -145,7 +160,7 @@ def test_a_step_repeats_with_the_same_bits(trained: Looks) -> None:
 
 def test_dropout_keeps_the_mean() -> None:
     dropped = dropping(torch.Generator().manual_seed(0))(torch.ones(200, 200))
-    assert sorted(dropped.unique().tolist()) == pytest.approx([0, 1 / 0.9])
+    assert sorted(dropped.unique().tolist()) == pytest.approx([0, 1 / 0.95])
     assert float(dropped.mean()) == pytest.approx(1, abs=0.01)
 
 
@@ -177,7 +192,8 @@ def test_the_runtime_says_what_the_network_says(trained: Looks, tmp_path: Path, 
     assert all(torch.allclose(exact[name], tensor, atol=2e-3) for name, tensor in network.state_dict().items())
     network.load_state_dict(exact)
     with torch.no_grad():
-        folder = network.folder(torch.from_numpy(each)[None])
+        own = moments(torch.from_numpy(plain)).mean(0)[None]
+        folder = network.folder(torch.from_numpy(each)[None], own)
         guess = network.first(folder)
         for k, one in enumerate(found):
             table = network.tables(guess, 33).clamp(0, 1)

@@ -22,6 +22,8 @@ from huafeng.pixels import F32, U8
 KNOTS = 8  # segments of a curve, evenly spread
 PARTS = np.cumsum([9, 3 * KNOTS, 6, 9])  # where the parts of a chain end: matrix, slopes, ends, matrix; then three offsets
 COUNT = int(PARTS[-1]) + 3  # numbers in a chain: 51
+TOE_TO_SHOULDER = (-0.25, 0.0, 0.3, 0.25, 0.1, 0.0, -0.05, -0.05)  # logarithms of a film's usual slopes, dark to bright
+TAKEN = 0.12  # deviation of what one channel takes from another
 ITERATIONS = 3
 HALVINGS = 4  # of a step that does not help
 NOISE = 1.3  # variance of content, over what photos tell: they are not normal, and the moments not linear
@@ -55,20 +57,24 @@ def as_lut(chain: F64, size: int) -> Lut:
 def usual() -> tuple[F64, F64]:
     """What chains are before a folder is seen: their mean [51], and the inverse of their covariance [51, 51].
 
-    Curves have a toe, are steepest from a quarter to a half of the way and have a long shoulder, more or less of it; channels
-    keep together. Colour may be lost or gained a good deal as a whole (`fade`), and otherwise a little.
+    Greys stay grey, or nearly so: what a channel takes from the others it gives away of its own. Colour may be lost or gained a
+    good deal as a whole (`fade`). Curves have a toe, are steepest from a quarter to a half of the way and have a long shoulder,
+    more or less of it; channels keep together.
     """
     mean, spread = np.zeros(COUNT), np.zeros((COUNT, COUNT))
-    fade = (np.eye(3) - LIGHTNESS).ravel()
-    for start, share in ((0, 0.1), (PARTS[2], 1.0)):
+    fade, others = (np.eye(3) - LIGHTNESS).ravel(), np.eye(9)[~np.eye(3, dtype=bool).ravel()]  # [6, 9]
+    takes = others - np.repeat(np.eye(9)[::4], 2, 0)  # each of the six others, and as much less of its own
+    for start, total, lighter, tinted, faded in ((0, 1.0, 0.04, 0.02, 0.15), (PARTS[2], 0.96, 0.05, 0.03, 0.3)):
         matrix = slice(start, start + 9)
-        mean[matrix] = (0.94 * np.eye(3) + 0.03 * (1 - np.eye(3))).ravel()
-        spread[matrix, matrix] = 0.09**2 * np.eye(9) + share * 0.35**2 * np.outer(fade, fade)
+        mean[matrix] = (total * (0.88 * np.eye(3) + 0.04)).ravel()
+        rows = np.repeat(np.eye(3), 3, 1) * mean[matrix]  # [3, 9]
+        spread[matrix, matrix] = TAKEN**2 * takes.T @ takes + faded**2 * np.outer(fade, fade) + tinted**2 * rows.T @ rows
+        spread[matrix, matrix] += lighter**2 * np.outer(mean[matrix], mean[matrix])
     together = np.ones((3, 3))
     near = 0.6 ** np.abs(np.subtract.outer(np.arange(KNOTS), np.arange(KNOTS)))
     slopes = slice(PARTS[0], PARTS[1])
-    mean[slopes] = np.tile([-0.25, 0, 0.3, 0.25, 0.1, 0, -0.05, -0.05], 3)
-    spread[slopes, slopes] = np.kron(0.25**2 * together + 0.1**2 * np.eye(3), near)
+    mean[slopes] = np.tile(TOE_TO_SHOULDER, 3)
+    spread[slopes, slopes] = np.kron(0.25**2 * together + 0.06**2 * np.eye(3), near)
     for end, value, common in ((0, 0.0, 0.04), (1, 0.97, 0.05)):
         places = PARTS[1] + end + 2 * np.arange(3)
         mean[places] = value

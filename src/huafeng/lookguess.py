@@ -43,7 +43,7 @@ def guesses(w: Weights, fields: F32, plain: F32, each: F32) -> Iterator[Guess]:
         plain: threes of neighbouring colours of untouched photos [N, 2, p, 3, 3] in 0..1.
         each: moments of each finished picture [n, M].
     """
-    folder, wanted = _folder(w, each), each.mean(0)
+    folder, wanted = _folder(w, each, moments(plain).mean(0)), each.mean(0)
     doubts = np.exp(np.clip(_linear(_gelu(_linear(folder, w, "doubt.0")), w, "doubt.1"), LEAST_DOUBT, MOST_DOUBT))
     guess = _linear(_gelu(_linear(folder, w, "begin.0")), w, "begin.1")
     for k in range(GUESSES):
@@ -72,14 +72,15 @@ def _look(w: Weights, fields: F32, guess: F32) -> Lut:
     return Lut(np.clip(first + moved, 0, 1).astype(np.float32))
 
 
-def _folder(w: Weights, each: F32) -> F32:
-    """What is seen of a folder [HIDDEN], by the moments of each picture [n, M]."""
-    scaled = in_deviations(w, each)
-    x = np.concatenate([w["asking"], _linear(scaled, w, "moments")])
+def _folder(w: Weights, each: F32, own: F32) -> F32:
+    """What is seen of a folder [HIDDEN], by the moments of each picture [n, M] and the mean ones of untouched photos [M]."""
+    scaled, plain = in_deviations(w, each), in_deviations(w, own)
+    x = np.concatenate([scaled, np.broadcast_to(plain, scaled.shape)], 1)
+    x = np.concatenate([w["asking"], _linear(x, w, "moments")])
     for block in range(BLOCKS):
         x = _attended(x, w, f"blocks.{block}")
     x = _normed(x, w, "norm")
-    means = _gelu(_linear(scaled.mean(0), w, "means"))
+    means = _gelu(_linear(np.concatenate([scaled.mean(0), plain]), w, "means"))
     count = np.log([len(each) / USUAL_COUNT])
     return _gelu(_linear(np.concatenate([x[:ASKING].ravel(), x[ASKING:].mean(0), means, count]), w, "head"))
 

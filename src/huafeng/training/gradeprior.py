@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from huafeng.lookguess import NODES
-from huafeng.training.grades import random_grades
 from huafeng.training.tables import density, identity
 
 COUNT = 8000  # random grades
@@ -16,16 +15,15 @@ COMPONENTS = 160  # 64 hold 99 % of the variance, and leave film simulations 2 C
 WANDER, WANDER_NODES = 0.03, 4  # offsets that every grade has besides, smooth between so many nodes per axis: the unforeseen
 
 
-def grade_prior(colors: Tensor, count: int = COUNT, seed: int = 5) -> tuple[Tensor, Tensor]:
+def grade_prior(colors: Tensor, grades: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """Components [160, 9, 9, 9, 3], offsets in 0..1, and their variances [160], largest first.
 
     Args:
         colors: of photos [P, 3] in 0..1.
-        count: of random grades.
-        seed: of them.
+        grades: random ones [count, 9, 9, 9, 3].
+        draw: random numbers.
     """
-    draw = torch.Generator().manual_seed(seed)
-    offsets = (random_grades(count, NODES, draw) - identity(NODES)).flatten(1)
+    offsets = (grades - identity(NODES)).flatten(1)
     offsets = offsets[offsets.any(1)]
     coarse = torch.randn(len(offsets), 3, *(WANDER_NODES,) * 3, generator=draw)
     wander = F.interpolate(coarse, (NODES,) * 3, mode="trilinear", align_corners=True)

@@ -26,7 +26,7 @@ _OPPONENT = torch.tensor([[0.2126, 0.7152, 0.0722], [0.5, -0.4542, -0.0458], [-0
 def random_grades(count: int, size: int, generator: torch.Generator) -> Tensor:
     """Tables [count, N, N, N, 3] indexed [r, g, b], values 0..1, N = size: one random grade each, on the generator's device."""
     cube = identity(size, generator.device).reshape(1, -1, 3)
-    draw = _Draw(count, generator)
+    draw = Draw(count, generator)
     x = cube.expand(count, -1, 3)
     for step, share in STEPS:
         used = draw.chance(share)
@@ -37,39 +37,39 @@ def random_grades(count: int, size: int, generator: torch.Generator) -> Tensor:
     return x.clamp(0, 1).reshape(count, size, size, size, 3)
 
 
-class _Draw:
+class Draw:
     """Random numbers for `count` grades at once, shaped to stand beside [count, P, 3]."""
 
     def __init__(self, count: int, generator: torch.Generator) -> None:
         self.count, self.generator = count, generator
 
-    def _rand(self, *shape: int) -> Tensor:
+    def rand(self, *shape: int) -> Tensor:
         return torch.rand(self.count, *shape, generator=self.generator, device=self.generator.device)
 
-    def _randn(self, *shape: int) -> Tensor:
+    def randn(self, *shape: int) -> Tensor:
         return torch.randn(self.count, *shape, generator=self.generator, device=self.generator.device)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * self._rand(*(shape or (1, 1)))
+        return low + (high - low) * self.rand(*(shape or (1, 1)))
 
     def normal(self, deviation: float, *shape: int) -> Tensor:
         """Heavier tails than a normal number has: looks are mild or bold."""
-        spread = (0.5 * self._randn(*[1] * len(shape or (1, 1)))).exp().clamp_max(2.2)
-        return deviation * spread * self._randn(*(shape or (1, 1)))
+        spread = (0.5 * self.randn(*[1] * len(shape or (1, 1)))).exp().clamp_max(2.2)
+        return deviation * spread * self.randn(*(shape or (1, 1)))
 
     def chance(self, share: float) -> Tensor:
-        return self._rand(1, 1) < share
+        return self.rand(1, 1) < share
 
     def smooth(self, at: Tensor, amplitude: float, channels: int, *, periodic: bool = False, waves: int = 4) -> Tensor:
         """A random smooth function of `at` [count, P, 1] -> [count, P, channels]; period 1, or none."""
         k = torch.arange(1, waves + 1, device=at.device).float()
         weights = self.normal(amplitude, channels, waves) / k**1.3
-        phases = 2 * math.pi * self._rand(channels, waves)
+        phases = 2 * math.pi * self.rand(channels, waves)
         angles = (2 if periodic else 1) * math.pi * k * at[..., None] + phases[:, None]
         return (weights[:, None] * angles.cos()).sum(-1)
 
 
-Step = Callable[[Tensor, _Draw], Tensor]
+Step = Callable[[Tensor, Draw], Tensor]
 
 
 def luma_of(x: Tensor) -> Tensor:
@@ -85,19 +85,19 @@ def _encoded(x: Tensor) -> Tensor:
     return x.clamp_min(0) ** (1 / 2.2)
 
 
-def _exposure(x: Tensor, draw: _Draw) -> Tensor:
+def _exposure(x: Tensor, draw: Draw) -> Tensor:
     return _encoded(_linear(x) * draw.normal(0.25).exp())
 
 
-def _gamma(x: Tensor, draw: _Draw) -> Tensor:
+def _gamma(x: Tensor, draw: Draw) -> Tensor:
     return x.clamp(LEAST_LINEAR, 1) ** draw.normal(0.2).exp()
 
 
-def _balance(x: Tensor, draw: _Draw) -> Tensor:
+def _balance(x: Tensor, draw: Draw) -> Tensor:
     return _encoded(_linear(x) * draw.normal(0.12, 1, 3).exp())
 
 
-def _curves(x: Tensor, draw: _Draw) -> Tensor:
+def _curves(x: Tensor, draw: Draw) -> Tensor:
     """Rising curves, one for all channels and a smaller one for each; black may be lifted, white lowered."""
     t = torch.linspace(0, 1, 65, device=x.device).reshape(1, -1, 1)
     common = draw.smooth(t.expand(draw.count, -1, 1), 0.5, 1, waves=3)
@@ -117,21 +117,21 @@ def _curves(x: Tensor, draw: _Draw) -> Tensor:
     return low + (place - below) * (high - low)
 
 
-def _saturation(x: Tensor, draw: _Draw) -> Tensor:
+def _saturation(x: Tensor, draw: Draw) -> Tensor:
     """More or less of it, and another amount in shadows than in lights."""
     luma = luma_of(x)
     amount = draw.normal(0.3).exp() * draw.smooth(luma.clamp(0, 1), 0.15, 1, waves=2).exp()
     return luma + amount.clamp_max(2.2) * (x - luma)
 
 
-def _mixer(x: Tensor, draw: _Draw) -> Tensor:
+def _mixer(x: Tensor, draw: Draw) -> Tensor:
     """A channel mixer that keeps greys, near enough."""
     rows = torch.eye(3, device=x.device) + draw.normal(0.08, 3, 3)
     rows = rows / rows.sum(2, keepdim=True)
     return x @ rows.transpose(1, 2)
 
 
-def _by_hue(x: Tensor, draw: _Draw) -> Tensor:
+def by_hue(x: Tensor, draw: Draw) -> Tensor:
     """Hues turn, and gain or lose saturation and brightness, each part of the circle by itself."""
     to_opponent, back = _OPPONENT.to(x.device), torch.linalg.inv(_OPPONENT).to(x.device)
     opponent = x @ to_opponent.T
@@ -146,17 +146,17 @@ def _by_hue(x: Tensor, draw: _Draw) -> Tensor:
     return turned @ back.T
 
 
-def _split_toning(x: Tensor, draw: _Draw) -> Tensor:
+def _split_toning(x: Tensor, draw: Draw) -> Tensor:
     """One tint for shadows, another for lights, opposite ones at times (teal and orange)."""
     luma = luma_of(x).clamp(0, 1)
     shadows, lights = draw.normal(0.09, 1, 3), draw.normal(0.09, 1, 3)
     lights = torch.where(draw.chance(0.4), -shadows * draw.uniform(0.4, 1.4), lights)
     shadows, lights = (tint - luma_of(tint) for tint in (shadows, lights))
-    bend = draw.uniform(0.7, 2.5)
-    return x + shadows * (1 - luma) ** bend + lights * luma**bend
+    power = draw.uniform(0.7, 2.5)
+    return x + shadows * (1 - luma) ** power + lights * luma**power
 
 
-def _wash(x: Tensor, draw: _Draw) -> Tensor:
+def _wash(x: Tensor, draw: Draw) -> Tensor:
     """All colours drawn towards one, as light through a filter does: evening sun, moonlight, old dyes."""
     tint = draw.uniform(0, 1, 1, 3)
     tint = tint / luma_of(tint).clamp_min(0.15)
@@ -164,14 +164,14 @@ def _wash(x: Tensor, draw: _Draw) -> Tensor:
     return x + draw.uniform(0.0, 0.7) * torch.where(draw.chance(0.5), colored - x, x * tint - x)
 
 
-def _monochrome(x: Tensor, draw: _Draw) -> Tensor:
+def _monochrome(x: Tensor, draw: Draw) -> Tensor:
     """Black and white through a filter of any colour; the other steps tone it."""
     weights = torch.tensor(LUMA, device=x.device) + draw.normal(0.2, 1, 3)
     grey = (x * weights / weights.sum(-1, keepdim=True).clamp_min(0.4)).sum(-1, keepdim=True)
     return x + draw.uniform(0.5, 1.4).clamp_max(1) * (grey - x)
 
 
-def _bleach(x: Tensor, draw: _Draw) -> Tensor:
+def _bleach(x: Tensor, draw: Draw) -> Tensor:
     """Silver left in the film: its own luminance laid over, less colour, more contrast."""
     luma = luma_of(x)
     low, high = 2 * luma * x, 1 - 2 * (1 - luma) * (1 - x)
@@ -179,7 +179,7 @@ def _bleach(x: Tensor, draw: _Draw) -> Tensor:
     return x + draw.uniform(0.2, 1.0) * (overlaid - x)
 
 
-def _film(x: Tensor, draw: _Draw) -> Tensor:
+def _film(x: Tensor, draw: Draw) -> Tensor:
     """Densities of dyes that stain each other, with a toe and a shoulder each."""
     stops = _linear(x).log2() / 10  # about -1.3..0
     rows = torch.eye(3, device=x.device) + draw.normal(0.08, 3, 3)
@@ -191,7 +191,7 @@ def _film(x: Tensor, draw: _Draw) -> Tensor:
     return _encoded(density / top)
 
 
-def _bend(x: Tensor, draw: _Draw) -> Tensor:
+def bend(x: Tensor, draw: Draw) -> Tensor:
     """A free, smooth displacement of the cube: a random grid of 4 nodes per axis."""
     grid = draw.normal(0.05, 3, 4, 4, 4)
     at = (2 * x.clamp(0, 1) - 1).flip(-1)[:, None, None]  # grid_sample: the last axis first
@@ -205,11 +205,11 @@ STEPS: tuple[tuple[Step, float], ...] = (
     (_film, 0.3),
     (_curves, 0.5),
     (_monochrome, 0.1),
-    (_by_hue, 0.4),
+    (by_hue, 0.4),
     (_mixer, 0.35),
     (_saturation, 0.45),
     (_bleach, 0.08),
-    (_bend, 0.2),
+    (bend, 0.2),
     (_gamma, 0.2),
     (_wash, 0.1),
     (_split_toning, 0.35),

@@ -18,7 +18,7 @@ SIZE = 17  # nodes per axis of the grades
 def directions(photos: Photos, usual: Tensor, deviation: Tensor, draw: torch.Generator) -> Tensor:
     """Linear discriminants of random grades over photos of uneven light [8, M]: of moments less `usual`, over `deviation`,
     within -8..8."""
-    chosen = photos.folders(GRADES, 2 * PICTURES, 1.0, 0.0, draw).unflatten(1, (PICTURES, 2))
+    chosen = photos.some(2 * GRADES * PICTURES, draw).reshape(GRADES, PICTURES, 2)
     grades = random_grades(GRADES, SIZE, draw)
     found = [photos.seen(grades[k : k + 1], chosen[k : k + 1], draw, parts=0.5, uneven=1.0)[0] for k in range(GRADES)]
     return discriminants(((torch.stack(found) - usual) / deviation).clamp(-MOST, MOST))[:DIRECTIONS]

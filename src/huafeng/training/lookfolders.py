@@ -23,6 +23,7 @@ from huafeng.training.pictures import Pictures
 from huafeng.training.tables import lookup
 
 THREES, DRAWS = 3072, 2  # of neighbours close by that are kept of a photo; times as many as PLACES are looked at
+TRAITS, LEAN = 12, 1.0  # main differences between photos seen from afar, and how far a folder leans to one side
 NEAR = 160  # photos that a photo's likes are drawn from
 LEAST_SIDE = 0.55  # of the picture that is shown, where it is a part
 EXPOSURE, BALANCE, GAMMA, SATURATION = 0.12, 0.04, 0.1, 0.12  # deviations of their logarithms from photo to photo
@@ -53,20 +54,26 @@ class Photos:
         self.chances = torch.cat([(share / share.sum()) @ each[None], each]).to(device)
         seen = F.adaptive_avg_pool2d(unit(self.whole), 4).flatten(1)
         apart = torch.cdist(seen, seen) + 1e3 * (source[:, None] != source).to(device)
+        self.traits = _traits(seen)
         self.near = apart.topk(min(NEAR, int(each.count_nonzero(1).min())), largest=False).indices  # [N, NEAR]
 
-    def folders(self, count: int, pictures: int, mixed: float, alike: float, draw: torch.Generator) -> Tensor:
-        """Numbers of photos [count, pictures].
+    def kinds(self, count: int, mixed: float, alike: float, leaning: float, draw: torch.Generator) -> Tensor:
+        """How often each photo is drawn for each of some folders [count, N].
 
         mixed: share of the folders of all sources at once.   alike: share whose photos resemble each other.
+        leaning: share whose photos lean to one side, such as dark ones or green ones.
         """
         device = self.whole.device
+
+        def chance(share: float) -> Tensor:
+            return torch.rand(count, 1, device=device, generator=draw) < share
+
         kinds = torch.cat([torch.tensor([mixed], device=device), (1 - mixed) * self.share])
-        kind = torch.multinomial(kinds, count, replacement=True, generator=draw)
-        chosen = torch.multinomial(self.chances[kind], pictures, replacement=True, generator=draw)
-        some = torch.randint(self.near.shape[1], (count, pictures), device=device, generator=draw)
-        likes = self.near[self.some(count, draw)].gather(1, some)
-        return torch.where(torch.rand(count, 1, device=device, generator=draw) < alike, likes, chosen)
+        chances = self.chances[torch.multinomial(kinds, count, replacement=True, generator=draw)]
+        side = torch.randn(count, self.traits.shape[1], device=device, generator=draw) / self.traits.shape[1] ** 0.5
+        chances = torch.where(chance(leaning), chances * (LEAN * side @ self.traits.T).exp(), chances)
+        near = torch.zeros_like(chances).scatter_(1, self.near[self.some(count, draw)], 1.0)
+        return torch.where(chance(alike), near, chances)
 
     def some(self, count: int, draw: torch.Generator) -> Tensor:
         """Numbers of photos [count] of all sources."""
@@ -109,6 +116,12 @@ class Photos:
         far = neighbours(rounded(F.adaptive_avg_pool2d(whole.movedim(3, 1), FAR_PX)), DRAWS * PLACES, draw)
         both = torch.stack([x.unflatten(1, (DRAWS, PLACES)) for x in (far, rounded(close))], 2)  # [F n, draws, 2, 64, 3, 3]
         return moments(both.flatten(0, 1)).unflatten(0, (folders, -1, DRAWS)).mean(2)
+
+
+def _traits(seen: Tensor) -> Tensor:
+    """Principal components of photos [N, D], one deviation of each: [N, TRAITS]."""
+    left, _, _ = torch.linalg.svd(seen - seen.mean(0), full_matrices=False)
+    return left[:, :TRAITS] * len(seen) ** 0.5
 
 
 _MIRROR = torch.tensor([-1.0, 1.0])  # across, down

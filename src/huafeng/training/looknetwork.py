@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from huafeng.lookguess import ASKING, BLOCKS, HEADS, LEAST_DOUBT, MOST, MOST_DOUBT, NODES, SHARPER, USUAL_COUNT
 from huafeng.training.tables import enlarged, identity, lookup
 
-WIDTH, HIDDEN, LACK = 192, 512, 256
+WIDTH, HIDDEN, LACK = 256, 640, 256
 SECOND = 64
-DROPPED = 0.1  # share of the numbers that dropout makes 0
+DROPPED = 0.05  # share of the numbers that dropout makes 0
 GELU = nn.GELU(approximate="tanh")
 
 
@@ -35,7 +35,7 @@ def whole(x: Tensor) -> Tensor:
 
 
 def dropping(draw: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """Dropout of one step (Srivastava et al., JMLR 2014): a tenth of all numbers become 0, the others larger by as much."""
+    """Dropout of one step (Srivastava et al., JMLR 2014): a twentieth of all numbers become 0, the others larger by as much."""
     return lambda x: x * (torch.rand(x.shape, device=x.device, generator=draw) >= DROPPED) / (1 - DROPPED)
 
 
@@ -55,11 +55,11 @@ class LookNetwork(nn.Module):
         for name, tensor in (("fields", fields), ("usual", usual), ("deviation", deviation)):
             self.register_buffer(name, tensor)
         count, guess = len(usual), len(fields) + SECOND
-        self.moments = nn.Linear(count, WIDTH)
+        self.moments = nn.Linear(2 * count, WIDTH)
         self.asking = nn.Parameter(0.5 * torch.randn(ASKING, WIDTH))
         self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
         self.norm = nn.LayerNorm(WIDTH)
-        self.means = nn.Linear(count, LACK)
+        self.means = nn.Linear(2 * count, LACK)
         self.head = nn.Linear((ASKING + 1) * WIDTH + LACK + 1, HIDDEN)
         self.begin = nn.ModuleList([nn.Linear(HIDDEN, HIDDEN), _faint(HIDDEN, guess)])
         self.left = nn.Linear(count, LACK)
@@ -68,17 +68,20 @@ class LookNetwork(nn.Module):
         self.second = nn.Linear(SECOND, NODES**3 * 3, bias=False)
         nn.init.normal_(self.second.weight, std=0.02)
 
-    def folder(self, moments: Tensor, drop: Callable[[Tensor], Tensor] = whole) -> Tensor:
-        """What is seen of folders, by moments of each picture [F, n, M]: [F, HIDDEN]. drop: dropout."""
+    def folder(self, moments: Tensor, own: Tensor, drop: Callable[[Tensor], Tensor] = whole) -> Tensor:
+        """What is seen of folders [F, HIDDEN].
+
+        moments: of each picture [F, n, M].   own: mean moments of untouched photos [F, M].   drop: dropout.
+        """
         folders, count = moments.shape[:2]
-        scaled = ((moments - self.usual) / self.deviation).clamp(-MOST, MOST)
-        tokens = drop(self.moments(scaled))
+        scaled, plain = (((x - self.usual) / self.deviation).clamp(-MOST, MOST) for x in (moments, own))
+        tokens = drop(self.moments(torch.cat([scaled, plain[:, None].expand_as(scaled)], 2)))
         tokens = torch.cat([self.asking.expand(folders, -1, -1).to(tokens.dtype), tokens], 1)
         for block in self.blocks:
             tokens = block(tokens, drop)
         tokens = self.norm(tokens)
         sized = torch.full((folders, 1), math.log(count / USUAL_COUNT), device=moments.device)
-        means = GELU(self.means(scaled.mean(1)))
+        means = GELU(self.means(torch.cat([scaled.mean(1), plain], 1)))
         return GELU(self.head(torch.cat([tokens[:, :ASKING].flatten(1), tokens[:, ASKING:].mean(1), means, sized], 1)))
 
     def first(self, folder: Tensor) -> Tensor:

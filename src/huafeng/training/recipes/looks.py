@@ -22,10 +22,11 @@ from torch import Tensor
 
 from huafeng.errors import DataError
 from huafeng.files import write_whole
+from huafeng.lookguess import NODES
 from huafeng.looklearner import SCALE
 from huafeng.pixels import U8
 from huafeng.training import gradeprior
-from huafeng.training.grades import random_grades
+from huafeng.training.filmgrades import mixed_grades
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.lookdirections import directions
 from huafeng.training.lookfolders import Photos, unit
@@ -44,6 +45,7 @@ HALF = 10.0  # a grade of this strength counts half of what one that is hardly t
 GUESSES = (0.4, 0.5, 0.7, 1.0)  # weights of the network's guesses, first to last
 RARE = 0.15  # share of the loss that all colours of the cube have alike
 BEYOND = 5.0  # weight of table values outside 0..1
+OWN = 200  # untouched photos that a folder of training comes with
 DOUBT = 0.02  # weight of what the doubts are taught by
 RIDGE = 1e-7  # least curvature, as a share of the mean one, where grades are expressed by components
 HELD_FOLDERS, HELD_SIZE, PLAIN = 32, 32, 64  # on which the validation figure is measured; photos that guesses are laid over
@@ -67,6 +69,12 @@ class LooksOptions(RunOptions):
     """Share of the folders that are drawn from all sources at once."""
     alike: Annotated[float, Between(0, 1)] = 0.12
     """Share of the folders whose photos resemble each other."""
+    leaning: Annotated[float, Between(0, 1)] = 0.3
+    """Share of the folders whose photos lean to one side, such as dark ones or green ones."""
+    own: Annotated[float, Between(0, 1)] = 0.5
+    """Share of the folders that come with untouched photos of their own kind, in place of photos in general."""
+    film: Annotated[float, Between(0, 1)] = 0.5
+    """Share of the grades that are random film stocks: a matrix, curves, a matrix."""
     uneven: Annotated[float, Between(0, 1)] = 0.5
     """Share of the folders whose photos differ in exposure, white balance, gamma and saturation, as real ones do."""
     collages: Annotated[float, Between(0, 1)] = 0.4
@@ -111,7 +119,9 @@ class Looks(Recipe):
         colors = self.photos.colors(draw)
         self.weights = (1 - RARE) * density(colors, SIZE) + RARE / SIZE**3
         self.identity = identity(SIZE, machine.device)
-        components, variances = (x.to(machine.device) for x in gradeprior.grade_prior(colors.cpu(), gradeprior.COUNT))
+        usually = torch_numbers(options.seed, "grades")
+        grades = mixed_grades(gradeprior.COUNT, NODES, options.film, usually)
+        components, variances = (x.to(machine.device) for x in gradeprior.grade_prior(colors.cpu(), grades, usually))
         fields = components * variances.sqrt()[:, None, None, None, None]
         self.network = LookNetwork(fields, *self._usual_moments(draw)).to(machine.device)
         if options.init:
@@ -129,11 +139,15 @@ class Looks(Recipe):
         count = round(math.exp(numbers(clock.seed, "size", clock.step).uniform(least, most)))
         folders = max(1, (clock.mine.stop - clock.mine.start) // count)
         draw = self._numbers("folders", clock.step, clock.processes.rank, seed=clock.seed)
-        grades = random_grades(folders, SIZE, draw)
-        chosen = self.photos.folders(folders, 2 * count, o.mixed, o.alike, draw).unflatten(1, (count, 2))
+        grades = mixed_grades(folders, SIZE, o.film, draw)
+        kinds = self.photos.kinds(folders, o.mixed, o.alike, o.leaning, draw)
+        chosen = torch.multinomial(kinds, 2 * count, replacement=True, generator=draw).unflatten(1, (count, 2))
         found = self.photos.seen(grades, chosen, draw, collages=o.collages, parts=o.parts, uneven=o.uneven)
-
-        guesses, tables, doubts = self._guesses(self.network, found, self.photos.some(count, draw), dropping(draw))
+        general = torch.rand(folders, 1, device=kinds.device, generator=draw) >= o.own
+        kinds = torch.where(general, self.photos.chances[0], kinds)
+        some = torch.multinomial(kinds, OWN, replacement=True, generator=draw)
+        own = torch.where(general, self.usual, self.photos.neutral[some].mean(1))
+        guesses, tables, doubts = self._guesses(self.network, found, own, some[:, :count], dropping(draw))
         base = self._distance(self.identity, grades)
         distances = [self._distance(table.clamp(-0.2, 1.2), grades) for table in tables]
         losses = {
@@ -153,27 +167,28 @@ class Looks(Recipe):
         return Report({name: loss.detach() for name, loss in losses.items()}, figures)
 
     def _guesses(
-        self, network: LookNetwork, found: Tensor, plain: Tensor, drop: Callable[[Tensor], Tensor] = whole
+        self, network: LookNetwork, found: Tensor, own: Tensor, plain: Tensor, drop: Callable[[Tensor], Tensor] = whole
     ) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """All guesses [F, 160 + 64], their tables [F, N, N, N, 3], and the logarithms of doubts [F, 160].
 
         Args:
             network: the network.
             found: moments of each finished picture [F, n, M].
-            plain: numbers of photos that guesses are laid over. How their own moments are off photos' in general is known.
+            own: mean moments of untouched photos [F, M].
+            plain: numbers of photos that guesses are laid over [F, p]. How their own moments are off `own` is known.
             drop: dropout.
         """
         with self.machine.autocast():
-            folder = network.folder(found, drop)
+            folder = network.folder(found, own, drop)
         folder = folder.float()
-        wanted = found.mean(1) - self.usual + self.photos.neutral[plain].mean(0)
-        colors = unit(self.photos.places[plain])
+        wanted = found.mean(1) - own + self.photos.neutral[plain].mean(1)
+        colors = unit(self.photos.places[plain])  # [F, p, 2, 64, 3, 3]
         guesses = [network.first(folder)]
         tables = [network.tables(guesses[0], SIZE)]
         for _ in GUESSES[1:]:
             before = tables[-1].detach().clamp(0, 1)
-            made = lookup(before, colors.reshape(1, -1, 3).expand(len(before), -1, -1)).clamp(0, 1)
-            made = moments(made.reshape(-1, *colors.shape[1:])).unflatten(0, (len(before), -1)).mean(1)
+            made = lookup(before, colors.flatten(1, 4)).clamp(0, 1).reshape(colors.shape)
+            made = moments(made.flatten(0, 1)).unflatten(0, (len(before), -1)).mean(1)
             guesses.append(network.again(folder, guesses[-1].detach(), wanted - made))
             tables.append(network.tables(guesses[-1], SIZE))
         return guesses, tables, network.doubts(folder)
@@ -191,8 +206,9 @@ class Looks(Recipe):
         """Mean and deviation of the moments of single pictures, under grades and without."""
         found = [self.photos.neutral]
         for _ in range(8):
-            chosen = self.photos.folders(24, 2 * 8, self.options.mixed, 0.0, draw).unflatten(1, (8, 2))
-            found.append(self.photos.seen(random_grades(24, SIZE, draw), chosen, draw).flatten(0, 1))
+            kinds = self.photos.kinds(24, self.options.mixed, 0.0, 0.0, draw)
+            chosen = torch.multinomial(kinds, 2 * 8, replacement=True, generator=draw).unflatten(1, (8, 2))
+            found.append(self.photos.seen(mixed_grades(24, SIZE, self.options.film, draw), chosen, draw).flatten(0, 1))
         every = torch.cat(found)
         return every.mean(0), every.std(0) + 0.02
 
@@ -221,11 +237,12 @@ class Looks(Recipe):
     def _held_out_guesses(self, network: LookNetwork) -> tuple[Tensor, Tensor]:
         """Tables and true grades [F, N, N, N, 3]; the first four grades are none."""
         draw = self._numbers("held out", seed=0)
-        grades = random_grades(HELD_FOLDERS, SIZE, draw)
+        grades = mixed_grades(HELD_FOLDERS, SIZE, self.options.film, draw)
         grades[:4] = self.identity
-        chosen = self.held_out.folders(HELD_FOLDERS, 2 * HELD_SIZE, 1.0, 0.0, draw).unflatten(1, (HELD_SIZE, 2))
+        chosen = self.held_out.some(HELD_FOLDERS * HELD_SIZE * 2, draw).reshape(HELD_FOLDERS, HELD_SIZE, 2)
         found = self.held_out.seen(grades, chosen, draw)
-        tables = self._guesses(network, found, self.photos.some(PLAIN, draw))[1][-1]
+        own = self.usual.expand(HELD_FOLDERS, -1)
+        tables = self._guesses(network, found, own, self.photos.some(PLAIN, draw).expand(HELD_FOLDERS, -1))[1][-1]
         return tables.clamp(0, 1), grades
 
     @torch.no_grad()
