@@ -23,6 +23,7 @@ from huafeng.pixels import F32
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
 CHAIN = 0.6  # share of the chain in the look
+FEW = 20  # finished pictures; of fewer the network's guess is taken as it is: what they show would be taken for a look
 PLENTY = 100  # untouched photos, from which on a chain is sought: with 40 it is further off than the look without it
 ENOUGH_SEEN = 2000  # untouched photos, those seen several times counted as often: more take longer and tell little
 SCALE = ".scale"  # of a matrix kept as int8: one for each row
@@ -47,7 +48,8 @@ def learn_lut(
         each: moments of each finished picture [n, M].
         untouched: photos without the look; None: photos in general.
         weights: the network and the prior.
-        fit: find the likeliest look around the network's guess, and with 100 untouched photos the likeliest chain.
+        fit: find the likeliest look around the network's guess, from 20 pictures on, and with 100 untouched photos the
+            likeliest chain.
         watch: is given the look so far, several times.
     """
     w, prior = load_learner(weights)
@@ -55,7 +57,7 @@ def learn_lut(
     for guess in guesses(w, prior.fields, unit(photos), each):
         if watch:
             watch(guess.lut)
-    if not fit:
+    if not fit or len(each) < FEW:
         return guess.lut
     look = likeliest(guess, prior, photos, each)
     if untouched is None or len(untouched) < PLENTY or strong(guess.lut, photos):

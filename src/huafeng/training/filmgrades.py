@@ -1,4 +1,4 @@
-"""Random film stocks: chains of a matrix, a rising curve for each channel and another matrix, as `huafeng.lookchain` seeks them.
+"""Random film stocks: chains of a matrix, a rising curve for each channel and another matrix, as in `huafeng.lookchain`.
 
 What stocks have in common: greys stay grey, or nearly so, while other colours move a good deal; curves have a toe and a
 shoulder, more or less of them, and the three keep together. Some are black and white; and some have what no such chain can do

@@ -44,12 +44,15 @@ class Draw:
         self.count, self.generator = count, generator
 
     def rand(self, *shape: int) -> Tensor:
+        """Of 0..1, all as likely [count, *shape]."""
         return torch.rand(self.count, *shape, generator=self.generator, device=self.generator.device)
 
     def randn(self, *shape: int) -> Tensor:
+        """Normal ones of deviation 1 [count, *shape]."""
         return torch.randn(self.count, *shape, generator=self.generator, device=self.generator.device)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """Of low..high, all as likely [count, *shape], by default [count, 1, 1]."""
         return low + (high - low) * self.rand(*(shape or (1, 1)))
 
     def normal(self, deviation: float, *shape: int) -> Tensor:
@@ -58,6 +61,7 @@ class Draw:
         return deviation * spread * self.randn(*(shape or (1, 1)))
 
     def chance(self, share: float) -> Tensor:
+        """True for a share of the grades [count, 1, 1]."""
         return self.rand(1, 1) < share
 
     def smooth(self, at: Tensor, amplitude: float, channels: int, *, periodic: bool = False, waves: int = 4) -> Tensor:

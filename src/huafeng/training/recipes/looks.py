@@ -73,13 +73,13 @@ class LooksOptions(RunOptions):
     """Share of the folders whose photos lean to one side, such as dark ones or green ones."""
     own: Annotated[float, Between(0, 1)] = 0.5
     """Share of the folders that come with untouched photos of their own kind, in place of photos in general."""
-    film: Annotated[float, Between(0, 1)] = 0.5
+    film: Annotated[float, Between(0, 1)] = 0.7
     """Share of the grades that are random film stocks: a matrix, curves, a matrix."""
-    uneven: Annotated[float, Between(0, 1)] = 0.5
+    uneven: Annotated[float, Between(0, 1)] = 0.3
     """Share of the folders whose photos differ in exposure, white balance, gamma and saturation, as real ones do."""
-    collages: Annotated[float, Between(0, 1)] = 0.4
+    collages: Annotated[float, Between(0, 1)] = 0.1
     """Share of the pictures that are two photos side by side: harder to know by heart."""
-    parts: Annotated[float, Between(0, 1)] = 0.5
+    parts: Annotated[float, Between(0, 1)] = 0.3
     """Share of the pictures that are a part of a photo."""
     network: LearnerOptions = field(default_factory=LearnerOptions)
     """How the network learns."""
