@@ -184,7 +184,8 @@ def test_the_runtime_says_what_the_network_says(trained: Looks, tmp_path: Path, 
     assert len(prior.photos) == len(trained.photos.whole)
     assert w["apart"].shape == (lookdirections.DIRECTIONS, each.shape[1])
     plain = runtime_unit(prior.photos)
-    found = list(guesses(w, prior.fields, plain, each))
+    own = runtime_moments(plain).mean(0)
+    found = list(guesses(w, prior.fields, plain, own, each))
     assert len(found) == GUESSES == len(looks.GUESSES)
 
     network = trained.average.module
@@ -192,8 +193,7 @@ def test_the_runtime_says_what_the_network_says(trained: Looks, tmp_path: Path, 
     assert all(torch.allclose(exact[name], tensor, atol=2e-3) for name, tensor in network.state_dict().items())
     network.load_state_dict(exact)
     with torch.no_grad():
-        own = moments(torch.from_numpy(plain)).mean(0)[None]
-        folder = network.folder(torch.from_numpy(each)[None], own)
+        folder = network.folder(torch.from_numpy(each)[None], torch.from_numpy(own)[None])
         guess = network.first(folder)
         for k, one in enumerate(found):
             table = network.tables(guess, 33).clamp(0, 1)

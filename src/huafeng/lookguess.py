@@ -34,16 +34,17 @@ class Guess(NamedTuple):
     doubts: F32
 
 
-def guesses(w: Weights, fields: F32, plain: F32, each: F32) -> Iterator[Guess]:
+def guesses(w: Weights, fields: F32, plain: F32, own: F32, each: F32) -> Iterator[Guess]:
     """The network's guesses, each better than the one before.
 
     Args:
         w: its weights.
         fields: components of the prior, one deviation of each [160, 9, 9, 9, 3].
         plain: threes of neighbouring colours of untouched photos [N, 2, p, 3, 3] in 0..1.
+        own: what the moments of such photos are in the mean [M].
         each: moments of each finished picture [n, M].
     """
-    folder, wanted = _folder(w, each, moments(plain).mean(0)), each.mean(0)
+    folder, wanted = _folder(w, each, own), each.mean(0)
     doubts = np.exp(np.clip(_linear(_gelu(_linear(folder, w, "doubt.0")), w, "doubt.1"), LEAST_DOUBT, MOST_DOUBT))
     guess = _linear(_gelu(_linear(folder, w, "begin.0")), w, "begin.1")
     for k in range(GUESSES):

@@ -19,12 +19,13 @@ from huafeng.lookchain import as_lut, likeliest_chain
 from huafeng.lookguess import Weights, guesses
 from huafeng.lookmoments import OFTEN, Glimpse, moments, places, unit
 from huafeng.lookposterior import Prior, likeliest, strong
-from huafeng.pixels import F32
+from huafeng.pixels import F32, U8
 
 WEIGHTS = Path(__file__).parent / "look-learner.safetensors"
 CHAIN = 0.6  # share of the chain in the look
 FEW = 20  # finished pictures; of fewer the network's guess is taken as it is: what they show would be taken for a look
 PLENTY = 100  # untouched photos, from which on a chain is sought: with 40 it is further off than the look without it
+GENERAL = 60  # so many of the user's photos tell as much of what they are like as is known of photos in general
 ENOUGH_SEEN = 2000  # untouched photos, those seen several times counted as often: more take longer and tell little
 SCALE = ".scale"  # of a matrix kept as int8: one for each row
 
@@ -54,7 +55,7 @@ def learn_lut(
     """
     w, prior = load_learner(weights)
     photos = prior.photos if untouched is None else places(untouched)
-    for guess in guesses(w, prior.fields, unit(photos), each):
+    for guess in guesses(w, prior.fields, unit(photos), usual_moments(photos, prior), each):
         if watch:
             watch(guess.lut)
     if not fit or len(each) < FEW:
@@ -68,6 +69,13 @@ def learn_lut(
     seen = [photos, *(places(untouched, k) for k in range(1, draws))]
     chain = likeliest_chain(look, seen, prior.photos, each)
     return Lut.mixed((1 - CHAIN, CHAIN), (look, as_lut(chain, look.size)))
+
+
+def usual_moments(photos: U8, prior: Prior) -> F32:
+    """What untouched photos are like: their mean moments [M], drawn the more towards those of photos in general the fewer they
+    are; photos as uint8 [N, 2, 64, 3, 3]."""
+    own, general = (moments(unit(some)).sum(0) for some in (photos, prior.photos))
+    return np.asarray((own + GENERAL * general / len(prior.photos)) / (len(photos) + GENERAL), np.float32)
 
 
 @cache
