@@ -79,7 +79,7 @@ def taught(folder: Path) -> Run:
     numbers = np.random.default_rng(0)
     discriminator = Discriminator(2, 8)
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=3e-3, betas=(0.5, 0.99))
-    for _ in range(60):
+    for _ in range(120):
         real = to_tensor(np.stack([smooth(numbers) for _ in range(4)]))
         made = np.stack([spoilt(smooth(numbers), *numbers.integers(0, SIDE - PATCH + 1, 2)) for _ in range(4)])
         style = torch.ones(4, dtype=torch.long)
