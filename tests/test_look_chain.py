@@ -119,8 +119,9 @@ def test_few_untouched_photos_say_little_of_what_photos_are_like(parts: list[U8]
     prior = load_learner(WEIGHTS)[1]
     some = np.resize(places([glimpse(part) for part in parts]), (60, 2, 64, 3, 3))
     own, general = (moments(unit(photos)).mean(0) for photos in (some, prior.photos))
-    assert np.allclose(usual_moments(some, prior), (own + general) / 2, atol=1e-4)
-    assert np.allclose(usual_moments(prior.photos, prior), general, atol=1e-4)
+    assert np.allclose(usual_moments(prior, some), (own + general) / 2, atol=1e-4)
+    assert np.allclose(usual_moments(prior, prior.photos), general, atol=1e-4)
+    assert np.array_equal(usual_moments(prior), general)
 
 
 def test_few_pictures_are_left_to_the_network(each: F32) -> None:

@@ -23,6 +23,7 @@ KNOTS = 8  # segments of a curve, evenly spread
 PARTS = np.cumsum([9, 3 * KNOTS, 6, 9])  # where the parts of a chain end: matrix, slopes, ends, matrix; then three offsets
 COUNT = int(PARTS[-1]) + 3  # numbers in a chain: 51
 TOE_TO_SHOULDER = (-0.25, 0.0, 0.3, 0.25, 0.1, 0.0, -0.05, -0.05)  # logarithms of a film's usual slopes, dark to bright
+ALIKE = 0.6  # correlation of neighbouring slopes
 TAKEN = 0.12  # deviation of what one channel takes from another
 ITERATIONS = 3
 HALVINGS = 4  # of a step that does not help
@@ -71,7 +72,7 @@ def usual() -> tuple[F64, F64]:
         spread[matrix, matrix] = TAKEN**2 * takes.T @ takes + faded**2 * np.outer(fade, fade) + tinted**2 * rows.T @ rows
         spread[matrix, matrix] += lighter**2 * np.outer(mean[matrix], mean[matrix])
     together = np.ones((3, 3))
-    near = 0.6 ** np.abs(np.subtract.outer(np.arange(KNOTS), np.arange(KNOTS)))
+    near = ALIKE ** np.abs(np.subtract.outer(np.arange(KNOTS), np.arange(KNOTS)))
     slopes = slice(PARTS[0], PARTS[1])
     mean[slopes] = np.tile(TOE_TO_SHOULDER, 3)
     spread[slopes, slopes] = np.kron(0.25**2 * together + 0.06**2 * np.eye(3), near)

@@ -54,8 +54,9 @@ def learn_lut(
         watch: is given the look so far, several times.
     """
     w, prior = load_learner(weights)
-    photos = prior.photos if untouched is None else places(untouched)
-    for guess in guesses(w, prior.fields, unit(photos), usual_moments(photos, prior), each):
+    own = None if untouched is None else places(untouched)
+    photos = prior.photos if own is None else own
+    for guess in guesses(w, prior.fields, unit(photos), usual_moments(prior, own), each):
         if watch:
             watch(guess.lut)
     if not fit or len(each) < FEW:
@@ -71,11 +72,13 @@ def learn_lut(
     return Lut.mixed((1 - CHAIN, CHAIN), (look, as_lut(chain, look.size)))
 
 
-def usual_moments(photos: U8, prior: Prior) -> F32:
-    """What untouched photos are like: their mean moments [M], drawn the more towards those of photos in general the fewer they
-    are; photos as uint8 [N, 2, 64, 3, 3]."""
-    own, general = (moments(unit(some)).sum(0) for some in (photos, prior.photos))
-    return np.asarray((own + GENERAL * general / len(prior.photos)) / (len(photos) + GENERAL), np.float32)
+def usual_moments(prior: Prior, own: U8 | None = None) -> F32:
+    """What untouched photos are like: mean moments [M] of photos in general, and of one's own (uint8 [n, 2, 64, 3, 3]) the more
+    the more there are."""
+    general = moments(unit(prior.photos)).mean(0)
+    if own is None:
+        return general
+    return np.asarray((moments(unit(own)).sum(0) + GENERAL * general) / (len(own) + GENERAL), np.float32)
 
 
 @cache

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from huafeng.lookchain import KNOTS, TOE_TO_SHOULDER
-from huafeng.training.grades import LUMA, Draw, bend, by_hue, random_grades
+from huafeng.lookchain import ALIKE, KNOTS, TOE_TO_SHOULDER
+from huafeng.training.grades import LUMA, Draw, bend, by_hue, random_grades, rising
 from huafeng.training.tables import identity
 
 MIXED = 0.02, 0.2  # deviations of what goes from channel to channel, from stock to stock
@@ -69,19 +69,14 @@ def _curves(x: Tensor, tinted: Tensor, draw: Draw) -> Tensor:
     usual = torch.tensor(TOE_TO_SHOULDER, device=x.device, dtype=x.dtype)
     exposed = 0.25 * draw.randn(1, 1) * torch.linspace(-1, 1, KNOTS, device=x.device)
     common = exposed + draw.uniform(0.0, 2.0) * usual + draw.uniform(0.05, 0.3) * _smooth(draw, 1)
-    rise = (common + 0.1 * tinted * _smooth(draw, 3)).exp()
-    curve = torch.cat([torch.zeros_like(rise[..., :1]), rise.cumsum(2) / rise.sum(2, keepdim=True)], 2)
-    black = 0.03 * draw.randn(1, 1) + 0.04 * tinted * draw.randn(3, 1)
-    white = 1 + 0.04 * draw.randn(1, 1) + 0.05 * tinted * draw.randn(3, 1)
-    curve = (black + (white - black) * curve).transpose(1, 2)  # [F, KNOTS + 1, 3]
-    place = x * KNOTS
-    below = place.long().clamp_max(KNOTS - 1)
-    low, high = curve.gather(1, below), curve.gather(1, below + 1)
-    return low + (place - below) * (high - low)
+    rises = (common + 0.1 * tinted * _smooth(draw, 3)).exp().transpose(1, 2)
+    black = 0.03 * draw.randn(1, 1) + 0.04 * tinted * draw.randn(1, 3)
+    white = 1 + 0.04 * draw.randn(1, 1) + 0.05 * tinted * draw.randn(1, 3)
+    return rising(x, rises, black, white)
 
 
 def _smooth(draw: Draw, channels: int) -> Tensor:
-    """Random numbers [F, channels, KNOTS] of variance 1 of which neighbours are alike, by 0.6."""
+    """Random numbers [F, channels, KNOTS] of variance 1 of which neighbours are alike, as in chains."""
     at = torch.arange(KNOTS, device=draw.generator.device)
-    root = torch.linalg.cholesky(0.6 ** (at[:, None] - at).abs())
+    root = torch.linalg.cholesky(ALIKE ** (at[:, None] - at).abs())
     return draw.randn(channels, KNOTS) @ root.T

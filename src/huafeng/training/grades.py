@@ -110,13 +110,22 @@ def _curves(x: Tensor, draw: Draw) -> Tensor:
     # an S is the most usual curve: steeper in the middle
     slopes = slopes * (1 + draw.uniform(-0.3, 1.2) * (4 * t * (1 - t) - 0.67)).clamp_min(0.1)
     rises = (slopes[:, 1:] + slopes[:, :-1]) / 2
-    curve = torch.cat([torch.zeros(draw.count, 1, 3, device=x.device), rises.cumsum(1) / rises.sum(1, keepdim=True)], 1)
     faded = draw.chance(0.5)
     black = torch.where(faded, (draw.normal(0.05) + draw.normal(0.03, 1, 3)).clamp(-0.1, 0.3), 0.0)
     white = torch.where(draw.chance(0.5), (1 + draw.normal(0.04) + draw.normal(0.04, 1, 3)).clamp(0.6, 1.1), 1.0)
-    curve = black + (white - black) * curve  # [count, 65, 3]
-    place = x.clamp(0, 1) * 64
-    below = place.long().clamp_max(63)
+    return rising(x, rises, black, white)
+
+
+def rising(x: Tensor, rises: Tensor, black: Tensor, white: Tensor) -> Tensor:
+    """Colours [count, P, 3] through curves from `black` to `white`, each [count, 1, 3].
+
+    rises: what a curve rises by in each of K segments of one width, relative to the others [count, K, 3].
+    """
+    last = rises.shape[1]
+    curve = torch.cat([torch.zeros_like(rises[:, :1]), rises.cumsum(1) / rises.sum(1, keepdim=True)], 1)
+    curve = black + (white - black) * curve  # [count, K + 1, 3]
+    place = x.clamp(0, 1) * last
+    below = place.long().clamp_max(last - 1)
     low, high = curve.gather(1, below), curve.gather(1, below + 1)
     return low + (place - below) * (high - low)
 
