@@ -98,6 +98,7 @@ def huafeng(styles_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Runs a command line, in this process, in the empty folder tmp_path/"album"."""
     (tmp_path / "album").mkdir()
     monkeypatch.chdir(tmp_path / "album")
+    monkeypatch.delenv("COLUMNS", raising=False)  # lines are as long as where they go to a file
 
     def run(*arguments: str) -> Ran:
         code = cli.run(arguments)

@@ -25,14 +25,15 @@ QUICK = ("--minutes", "0.05")
 
 @pytest.fixture
 def works(tmp_path: Path, coffee: U8, chelsea: U8, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of two pictures; lessons of small crops, as their number of steps is at least 25."""
+    """A folder of two pictures; lessons of a few steps of small crops."""
     folder = tmp_path / "works"
     folder.mkdir()
     Image.fromarray(resize(coffee, 300, 200)).save(folder / "cup.png")
     Image.fromarray(resize(chelsea, 150, 100)).save(folder / "cat.jpg")
 
     monkeypatch.setattr(art, "USUAL", 4)
-    monkeypatch.setattr(learn, "options", lambda lesson, tell: replace(options(lesson, tell), crop_px=96, batch=2))
+    small = {"crop_px": 96, "batch": 2, "check_every": 6}
+    monkeypatch.setattr(learn, "options", lambda lesson, tell: replace(options(lesson, tell), **small))
     return folder
 
 
