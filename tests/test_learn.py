@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from huafeng.pixels import U8, resize
 from huafeng.training import learn_art as learn
 from huafeng.training.learn_art import MOST_VIEWS, ONE_WORK_VIEWS, Lesson, options
 from huafeng.training.recipes import art
+from huafeng.training.recipes.art import ArtOptions
 
 QUICK = ("--minutes", "0.05")
 
@@ -32,8 +34,11 @@ def works(tmp_path: Path, coffee: U8, chelsea: U8, monkeypatch: pytest.MonkeyPat
     Image.fromarray(resize(chelsea, 150, 100)).save(folder / "cat.jpg")
 
     monkeypatch.setattr(art, "USUAL", 4)
-    small = {"crop_px": 96, "batch": 2, "check_every": 6}
-    monkeypatch.setattr(learn, "options", lambda lesson, tell: replace(options(lesson, tell), **small))
+
+    def quick(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
+        return replace(options(lesson, tell), crop_px=96, batch=2, check_every=6)
+
+    monkeypatch.setattr(learn, "options", quick)
     return folder
 
 
