@@ -107,8 +107,8 @@ def options_of(name: str, folder: Path, args: argparse.Namespace) -> Options:
         spec["works"] = "works" if spec.get("collection") else "works/0.jpg"
     if "any" in values:
         values["any"] = {"works": {"works": 1}}
-    if "picture" in values:
-        values["picture"] = "works/0.jpg"
+    if "style" in values:
+        values["style"]["works"] = "works/0.jpg"
     options = resolve(values)
     assert isinstance(options, PaintingOptions | CycleGanOptions)
     return options

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from huafeng import Library, Style
-from huafeng.art import QUIET, Generator
+from huafeng import Library
+from huafeng.art import Generator
 from huafeng.encoder import VIEW_PX
-from huafeng.errors import DataError, RecipeError
-from huafeng.library import BUILT_IN
+from huafeng.errors import DataError
 from huafeng.pixels import U8, resize
 from huafeng.training import checkpoint
 from huafeng.training.data import recolored, to_batch
@@ -38,10 +37,9 @@ from huafeng.training.recipes.art import (
     Works,
     WorksOptions,
     cut_views,
-    load_works,
     palette,
 )
-from huafeng.training.transfer import earlier_weights
+from huafeng.training.recipes.works import load_works
 
 CARD = dict.fromkeys(("title_en", "title_zh", "author", "licence", "trained_on", "provenance"), "test")
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
@@ -148,12 +146,10 @@ def test_the_nearest_works_by_hand() -> None:
 
 def test_targets_are_means_of_the_chosen_views() -> None:
     one = [{"layer": torch.full((1, 2, 2), value)} for value in (1.0, 3.0, 5.0)]
-    table = stacked((Target(g, g, g, g["layer"][:, 0], g["layer"][:, 0, 0]) for g in one), 3)
+    table = stacked((Target(g, g) for g in one), 3)
     found = means(table, [[0, 2], [], [1]])
-    for part in (found.grams, found.coarse, found.statistics):
+    for part in found:
         assert part["layer"][:, 0, 0].tolist() == [3, 0, 3]  # of 1 and 5, of none, of 3
-    assert found.directions.tolist() == [[3, 3], [0, 0], [3, 3]]
-    assert found.calm.tolist() == [3, 0, 3]
 
 
 def test_some_files_of_a_folder_are_no_works_of_the_style(tmp_path: Path) -> None:
@@ -286,10 +282,9 @@ ANY = {"works": {"works": 1.0}}
 
 
 def test_validation_figures_are_content_and_style_alone(training: Path) -> None:
-    found = recipe(training, losses={"coarse": 2.0, "tone": 1.0, "stain": 1.0, "direction": 1.0, "detail": 1.0}).figures()
-    assert found.keys() == {"content", "style", "objective"}
-    assert found["objective"] == pytest.approx(found["content"] + found["style"])
-    assert recipe(training, losses={"statistics": 1.0}).figures().keys() == {"content", "style", "statistics", "objective"}
+    found = recipe(training, losses={"coarse": 2.0, "grid": 1.0, "total_variation": 1.0}).figures()
+    assert found.keys() == {"content", "style", "coarse", "objective"}
+    assert found["objective"] == pytest.approx(found["content"] + found["style"] + found["coarse"])
 
 
 def test_a_step_with_any_picture_teaches_the_encoder(training: Path) -> None:
@@ -323,89 +318,6 @@ def test_a_step_is_a_pure_function_of_weights_and_clock(training: Path) -> None:
     assert changed(*states) == set()
 
 
-def test_tuning_begins_where_a_work_would_be_painted_at_once(training: Path, astronaut: U8) -> None:
-    Image.fromarray(astronaut).save(training / "portrait.png")
-    styles = {"portrait": COMMON["styles"]["cup"] | {"works": "portrait.png", "short_side_px": 512, "views": 4}}  # type: ignore[index]
-    made = recipe(training, tune=True, init="base", styles=styles)
-    code = Generator.open(BUILT_IN / "base.safetensors").code_of([astronaut], np.array([QUIET], np.float32))
-    for painter in (made.painter, made.average.module):
-        assert painter.codes[0].detach().numpy() == pytest.approx(code, abs=1e-5)
-        assert not painter.deltas.any()
-
-
-@pytest.mark.parametrize("tune", [False, True])
-def test_on_the_built_in_base_built_in_styles_go_on_from_theirs(training: Path, *, tune: bool) -> None:
-    cup = COMMON["styles"]["cup"]  # type: ignore[index]
-    made = recipe(training, init="base", tune=tune, styles={"cup": cup, "ink": cup})
-    ink = Library([BUILT_IN]).get("ink")
-    for painter in (made.painter, made.average.module):
-        assert painter.codes[1].detach().numpy() == pytest.approx(ink.tensors["code"])
-        assert painter.deltas[1].detach().numpy() == pytest.approx(ink.tensors["delta"])
-        assert not painter.deltas[0].any()
-
-
-def test_results_need_not_be_like_their_works_each_by_itself(training: Path) -> None:
-    """Pooled, the second batch's style loss is that of both batches' mean, which is less than the mean of theirs."""
-    found = {}
-    for pooled in (0.0, 0.9):
-        made = recipe(training, losses={"pooled": pooled}, generator={"learning_rate": 0.0})
-        found[pooled] = [float(made.step(replace(CLOCK, step=i, images=i * CLOCK.batch)).losses["style"]) for i in range(2)]
-    assert found[0.9][0] <= found[0.0][0] * (1 + 1e-5)  # |E r|^2 <= E |r|^2
-    assert found[0.9][1] < max(found[0.0])
-
-
-def test_inner_layers_learn_not_to_heap_up(training: Path) -> None:
-    """Droplets alone: steps on the same photos lower them; without the option the term is not there."""
-    only = {"content": 0, "style": 0, "total_variation": 0, "flat": 0, "calm": 0, "grid": 0, "droplets": 1.0}
-    made = recipe(training, losses=only, init="base", crop_px=256, generator={"learning_rate": 0.001, "warmup_steps": 0})
-    found = [float(made.step(replace(CLOCK, crop_px=256)).losses["droplets"]) for _ in range(4)]
-    assert 0 < found[-1] < found[0]
-    assert "droplets" not in recipe(training).step(CLOCK).losses
-
-
-def test_strokes_are_judged_from_their_share_of_the_run_on(training: Path) -> None:
-    judges = {"direction", "rhythm", "crowding", "droplets"}
-    made = recipe(training, losses={"strokes_since": 0.4} | dict.fromkeys(judges, 1.0))
-    early, late = (made.step(replace(CLOCK, progress=progress)).losses for progress in (0.39, 0.4))
-    assert not judges & set(early)
-    assert set(late) - set(early) == judges
-
-
-def two_styles() -> dict[str, Any]:
-    return {
-        "cup": {"works": "works/0.png", "short_side_px": 300, "views": 4, "card": CARD},
-        "cat": {"works": "works/1.png", "short_side_px": 300, "card": CARD},
-    }
-
-
-def test_tuning_changes_styles_and_nothing_else(huafeng: Run, training: Path, tmp_path: Path) -> None:
-    recipe_file, run = training / "tune.yaml", tmp_path / "run"
-    values = COMMON | {"data": str(training), "tune": True, "init": "base", "steps": 3, "styles": two_styles()}
-    recipe_file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    ran = huafeng("train", str(recipe_file), "-o", str(run))
-    assert ran.code == 0, ran.err
-    built_in = earlier_weights("base", silent)
-    first, last = (checkpoint.load(path)["parts"] for path in (checkpoint.listed(run)[0], checkpoint.listed(run)[-1]))
-    for part, prefix in (("generator", ""), ("average", "module.")):
-        for name, weight in built_in.items():
-            assert torch.equal(last[part][prefix + name], weight), name
-        for name in ("codes", "deltas"):
-            rows = (last[part][prefix + name] != first[part][prefix + name]).any(1)
-            assert rows.all(), name
-    files = sorted((run / "styles").iterdir())
-    assert [path.name for path in files] == ["cat.style", "cup.style"]  # the base generator is the built-in one
-    for path in files:
-        style = Style.load(path)
-        assert style.card.base_sha256 == Library([BUILT_IN]).base_sha256()
-        assert style.tensors.keys() == {"code", "delta", "quiet"}
-
-
-@pytest.mark.parametrize("wrong", [{}, {"init": "runs/mine"}, {"init": "base", "any": ANY}])
-def test_tuning_needs_the_built_in_base(wrong: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="tune wants init: base, and no `any`"):
-        build(ArtOptions, COMMON | {"tune": True} | wrong)
-
-
 def test_a_run_with_any_picture_can_be_resumed_and_exported(huafeng: Run, training: Path, tmp_path: Path, chelsea: U8) -> None:
     recipe_file = training / "any.yaml"
     values = COMMON | {
@@ -415,7 +327,7 @@ def test_a_run_with_any_picture_can_be_resumed_and_exported(huafeng: Run, traini
         "checkpoint_minutes": 0,
         "any": ANY | {"share": 0.5},
     }
-    values["losses"] = {"pooled": 0.9, "coarse": 1.0}
+    values["losses"] = {"coarse": 1.0}
     recipe_file.write_text(yaml.safe_dump(values), encoding="utf-8")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):
@@ -426,7 +338,7 @@ def test_a_run_with_any_picture_can_be_resumed_and_exported(huafeng: Run, traini
     again = huafeng("train", "--resume", str(parts))
     assert again.code == 0, again.err
     states = [checkpoint.newest(run, silent)["parts"] for run in (whole, parts)]
-    for part in ("generator", "average", "pooled"):
+    for part in ("generator", "average"):
         assert all(torch.equal(weight, states[1][part][name]) for name, weight in states[0][part].items())
 
     (base,) = (whole / "styles").glob("base-*.safetensors")

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import Run as CommandLine
 from PIL import Image
 from scipy.stats import norm
 
@@ -26,7 +25,7 @@ from huafeng.evaluation.discriminator import (
     judge,
     patch_logits,
 )
-from huafeng.evaluation.runs import Run, open_run
+from huafeng.evaluation.runs import open_run
 from huafeng.pixels import U8, resize
 from huafeng.training import checkpoint
 from huafeng.training.run import OPTIONS, STATS, locked
@@ -129,7 +128,7 @@ def test_what_is_no_run_is_refused(copied: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="is not a run folder"):
         open_run(tmp_path / "nothing")
     change(copied, "recipe", "toy")
-    with pytest.raises(DataError, match="recipe 'toy', and known here are runs of art and fast-style: give its file"):
+    with pytest.raises(DataError, match="recipe 'toy', and known here are runs of art: give its file"):
         open_run(copied)
     change(copied, "recipe", "art")
     change(copied, "styles.extra", {"works": "x.png", "card": CARD})
@@ -230,17 +229,3 @@ def test_the_scale_is_the_one_by_which_logits_were_stretched() -> None:
     assert calibration_error(x + 3, x + 1) > 0.1  # a boundary in the wrong place cannot be mended by a temperature
     assert accuracy(x + 1, x - 1, "hinge").calibration_error == calibration_error(x + 1, x - 1)
     assert accuracy(x + 1.5, x - 0.5, "least-squares").calibration_error == pytest.approx(calibration_error(x + 1, x - 1))
-
-
-def test_the_run_of_another_recipe(huafeng: CommandLine, tmp_path: Path, astronaut: U8, chelsea: U8) -> None:
-    """fast-style: its discriminator judges its one picture's patches."""
-    for i, picture in enumerate((astronaut, chelsea)):
-        Image.fromarray(resize(picture, 96, 80)).save(tmp_path / f"{i}.png")
-    recipe = {"recipe": "fast-style", "data": str(tmp_path), "photos": ["0.png", "1.png"], "picture": "0.png",
-              "name": "portrait", "short_side_px": 64, "steps": 1, "batch": 1,
-              "crop_px": 64, "precision": "fp32", "card": CARD}  # fmt: skip
-    (tmp_path / "fast.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    assert huafeng("train", str(tmp_path / "fast.yaml"), "-o", str(tmp_path / "run")).code == 0
-    run: Run = open_run(tmp_path / "run")
-    assert run.judged == ("portrait",)
-    assert judge(run, "portrait", resize(astronaut, 64, 64)[None]).shape == (1,)

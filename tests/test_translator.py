@@ -28,6 +28,7 @@ from huafeng.pixels import U8, resize
 from huafeng.training.enlarging import Enlarger
 from huafeng.training.network import upsampling_kernel
 from huafeng.training.recipes.srgan import shrunk
+from huafeng.training.stylenetwork import StyleTransferNetwork
 from huafeng.training.translation import Layer as TrainedLayer
 from huafeng.training.translation import ResidualGenerator, UNet
 from huafeng.training.translatorexport import Network, export_network, network_tensors, parity
@@ -47,6 +48,15 @@ def adding() -> ResidualGenerator:
     return network
 
 
+def style_transfer() -> StyleTransferNetwork:
+    network = StyleTransferNetwork(4, 6, 8, 2, 2)
+    for layer in network.modules():
+        if isinstance(layer, TrainedLayer) and layer.scale is not None and layer.shift is not None:
+            torch.nn.init.normal_(layer.scale, 1.0, 0.1)
+            torch.nn.init.normal_(layer.shift, std=0.1)
+    return network
+
+
 def enlarger(scale: int) -> Enlarger:
     network = Enlarger(scale, 4, 1)  # type: ignore[arg-type]
     torch.nn.init.normal_(network.last.weight, std=0.01)
@@ -57,6 +67,7 @@ MAKE: dict[str, Callable[[], Network]] = {
     "residual": residual,
     "global residual": adding,
     "u-net": lambda: UNet(4, 4),
+    "style": style_transfer,
     "twice": lambda: enlarger(2),
     "four times": lambda: enlarger(4),
 }

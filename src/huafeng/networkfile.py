@@ -1,7 +1,8 @@
 """What a style file holds that brings its own network: a translator (`.style`) or an enlarger (`.enlarge`).
 
 Tensors: `graph.picture`, and `graph.statistics` where the network has norms: onnx graphs without weights, as bytes; `plan`:
-JSON, as bytes; and the weights, float16, `LAYER.weight` and `LAYER.bias`. Nothing of it is executed when the file is read.
+JSON, as bytes; and the weights, `LAYER.weight`, and `LAYER.bias` or, where its norm has them, `LAYER.scale` and `LAYER.shift`.
+Nothing of it is executed when the file is read.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def checked_network(kind: str, tensors: Mapping[str, object]) -> dict[str, Array
     normed = any(layer.norm for layer in plan.layers.values())
     needed = {PLAN, PICTURE, *([STATISTICS] if normed else [])}
     for name, layer in plan.layers.items():
-        needed |= {f"{name}.weight"} if layer.norm else {f"{name}.weight", f"{name}.bias"}
+        affine = {f"{name}.scale", f"{name}.shift"} if layer.norm and f"{name}.scale" in checked else set()
+        needed |= {f"{name}.weight"} | (affine if layer.norm else {f"{name}.bias"})
     if needed != checked.keys():
         odd = sorted(needed ^ checked.keys())[0]
         raise StyleError(f"The style's plan and its tensors differ: {odd[:64]!r} is only in one of them.")

@@ -17,6 +17,8 @@ from huafeng.networkfile import BYTES, PICTURE, PLAN, STATISTICS, read_plan
 from huafeng.pixels import F32, U8, Array
 
 NORM_EPSILON = 1e-5
+AFFINE = ("scale", "shift")  # of a norm
+ONE, ZERO = np.float32(1), np.float32(0)
 TILE_PX = 1024  # of a tile's result: a network of 64 channels at full size takes about 0.5 GB for it
 # One axis of "upsample twice bilinearly, then convolve with 3 taps", written as two 3-tap filters on the small grid:
 # row p of PHASE[p] says how much of each small-grid neighbour (-1, 0, +1) tap t of the large grid sees.
@@ -44,7 +46,9 @@ class Translator:
             if name not in BYTES:
                 layer, _, part = name.rpartition(".")
                 weight = value.astype(np.float32)
-                if self.plan.layers[layer].up:
+                if part in AFFINE:
+                    weight = weight.reshape(1, -1, 1, 1)
+                elif self.plan.layers[layer].up:
                     weight = np.repeat(weight, 4) if part == "bias" else small_kernel(weight)
                 self._weights[name] = weight
 
@@ -62,14 +66,16 @@ class Translator:
         return Statistics({n: found[f"{n}.mean"] for n in normed}, {n: found[f"{n}.variance"] for n in normed})
 
     def session(self, statistics: Statistics) -> Session:
-        """The network with its norms folded in: weight' = weight / sigma, bias' = -mean / sigma."""
+        """The network with its norms folded in: weight' = weight scale / sigma, bias' = shift - mean scale / sigma."""
         weights = dict(self._weights)
         for name, mean in statistics.mean.items():
-            gain = 1 / np.sqrt(statistics.variance[name].ravel() + NORM_EPSILON)
+            scale, shift = (weights.pop(f"{name}.{part}", default) for part, default in zip(AFFINE, (ONE, ZERO), strict=True))
+            gain = scale / np.sqrt(statistics.variance[name] + NORM_EPSILON)  # [1, C, 1, 1]
+            bias = shift - mean * gain
             kernel = weights[f"{name}.weight"]
             phases = kernel.shape[0] // gain.size  # 4 where a pixel shuffle follows, else 1
-            weights[f"{name}.weight"] = kernel * np.repeat(gain, phases)[:, None, None, None]
-            weights[f"{name}.bias"] = np.repeat(-mean.ravel() * gain, phases)
+            weights[f"{name}.weight"] = kernel * np.repeat(gain.ravel(), phases)[:, None, None, None]
+            weights[f"{name}.bias"] = np.repeat(bias.ravel(), phases)
         return Session(self._graphs[PICTURE], weights, threads=self.threads)
 
     def begin(self, pixels: U8) -> Callable[[U8], U8]:

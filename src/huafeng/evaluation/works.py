@@ -22,8 +22,8 @@ from huafeng.pixels import F32, U8, Array
 from huafeng.training.pictures import open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import RunOptions
-from huafeng.training.recipes.art import ArtOptions, load_works
-from huafeng.training.recipes.fast_style import FastStyleOptions
+from huafeng.training.recipes.art import ArtOptions
+from huafeng.training.recipes.works import load_works
 
 WORKS_PX = 512  # short side to which works are shrunk, unless told otherwise: the size at which photos are styled
 LEAST_CROPS = 200
@@ -115,8 +115,6 @@ def works_of_run(options: RunOptions, style: str, protocol: Protocol, tell: Call
         if isinstance(options, ArtOptions):
             spec = options.styles[style]
             return cut(load_works(options.data / spec.works, spec, tell)[0], str(spec.works), protocol)
-        if isinstance(options, FastStyleOptions):
-            return read_works(options.data / options.picture, protocol, tell, options.short_side_px)
     except DataError as error:
         tell(f"{style}: the run's own works are not there ({error}) Give --works DIR.")
     return None

@@ -1,4 +1,4 @@
-"""`huafeng learn`: a code and a delta for one style, on the built-in base generator, which stays as it is."""
+"""`huafeng learn`: a network for one style, which starts as the built-in base generator paints the works at once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from huafeng.photo import Photo
 from huafeng.pixels import U8
 from huafeng.style import name_of
 from huafeng.training import train
-from huafeng.training.adversary import AdversarialOptions
 from huafeng.training.data import Augment
 from huafeng.training.learned_file import Told, how_to_use, learned_file, preview_file
 from huafeng.training.learner import LearnerOptions
-from huafeng.training.painting import LossWeights
 from huafeng.training.pictures import open_pictures
-from huafeng.training.recipes.art import ArtOptions, WorksOptions
+from huafeng.training.recipes.fast_style import FastStyleOptions
 from huafeng.training.recipes.painting import CardOptions
+from huafeng.training.recipes.works import WorkOptions
 from huafeng.training.transfer import BASE
 
 MOST_STEPS = 100_000  # minutes end it before
-MOST_VIEWS = 200  # of all works together
-ONE_WORK_VIEWS = 24
+WORK_PX = 640  # short side of works: the larger, the larger the strokes
 PREVIEW_MINUTES = 0.25
 SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 
@@ -73,8 +71,8 @@ def learn(lesson: Lesson, out: Path | None, *, force: bool, tell: Callable[[str]
     return path
 
 
-def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
-    """The recipe for a lesson: `art`, with codes and deltas alone to learn.
+def options(lesson: Lesson, tell: Callable[[str], None]) -> FastStyleOptions:
+    """The recipe for a lesson: `fast-style`, from the built-in generator on.
 
     Raises:
         DataError: there are no pictures.   PhotoError: there is one, and it is damaged.
@@ -83,9 +81,9 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
     count = len(pictures)
     if count == 1:
         pictures.read_exactly(0)  # a damaged one says why
-    works = WorksOptions(
-        works=lesson.source.absolute(),
-        views=ONE_WORK_VIEWS if count == 1 else max(1, min(ONE_WORK_VIEWS, MOST_VIEWS // count)),
+    return FastStyleOptions(
+        name=lesson.name,
+        style=WorkOptions(works=lesson.source.absolute(), short_side_px=WORK_PX),
         card=CardOptions(
             title_en=lesson.title_en or lesson.name,
             title_zh=lesson.title_zh,
@@ -94,32 +92,15 @@ def options(lesson: Lesson, tell: Callable[[str], None]) -> ArtOptions:
             trained_on=f"{count} picture{'s' if count > 1 else ''}: {name_of(lesson.source)}",
             provenance=lesson.provenance,
         ),
-    )
-    return ArtOptions(
         photos=(lesson.photos.absolute(),) if lesson.photos else sample_photos(),
         hold_out_every=20 if lesson.photos else len(SAMPLES),
-        augment=Augment(color=0.4, recolored=0.5, gamma=0.8),  # five photos stand for all
+        augment=Augment(reach=(0.5, 1.0), color=0.4, recolored=0.5, gamma=0.8),  # five photos stand for all
         features=lesson.features,
-        styles={lesson.name: works},
-        nearest_works=MOST_VIEWS,  # all: the mean over results is to be that of the works
         init=BASE,
-        tune=True,
         steps=MOST_STEPS,
-        ema=0.98,
-        losses=LossWeights(
-            content=0.5,
-            style=16.0,
-            coarse=8.0,
-            pooled=0.96,
-            tone=40.0,
-            stain=10.0,
-            grid=0.3,
-            direction=20.0,
-            rhythm=4.0,
-            crowding=0.5,
-        ),
-        generator=LearnerOptions(learning_rate=0.01, warmup_steps=20, final=0.05),
-        adversarial=AdversarialOptions(weight=0.0),
+        batch=2,
+        crop_px=256,
+        generator=LearnerOptions(learning_rate=0.002, warmup_steps=20),
         checkpoint_minutes=PREVIEW_MINUTES if lesson.preview else 60.0,
     )
 

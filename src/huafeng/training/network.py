@@ -32,15 +32,15 @@ IMPULSE[:, :, 1, 1] = 1
 Norms: TypeAlias = Iterator[Tensor]
 
 
-def instance_norm(x: Tensor, epsilon: float) -> Tensor:
-    """[B, C, H, W] -> the same, each channel of each picture at mean 0 and variance 1.
+def instance_norm(x: Tensor, epsilon: float, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    """[B, C, H, W] -> the same, each channel of each picture at mean 0 and variance 1; then times scale [C], plus shift [C].
 
     On a CPU by batch norm of one picture at a time: the same numbers. torch's instance norm there takes two to three times
     as long, and leaves channels_last, which costs all that follows another copy.
     """
     if x.device.type != "cpu":
-        return F.instance_norm(x, eps=epsilon)
-    each = [F.batch_norm(picture, None, None, training=True, eps=epsilon) for picture in x.split(1)]
+        return F.instance_norm(x, weight=scale, bias=shift, eps=epsilon)
+    each = [F.batch_norm(picture, None, None, scale, shift, training=True, eps=epsilon) for picture in x.split(1)]
     return each[0] if len(each) == 1 else torch.cat(each)
 
 

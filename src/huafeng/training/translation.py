@@ -1,7 +1,7 @@
 """Networks that turn a picture into a picture: the residual generator of Johnson et al. and Zhu et al., and the U-Net of
 Isola et al. Unlike the base generator, each of them knows one translation, and has a file of its own.
 
-Instance norms carry no scale and no shift: a convolution that follows can do the same, and so all that a norm depends on is the
+Their instance norms carry no scale and no shift: a convolution that follows can do the same. What a norm depends on is the
 picture's own mean and variance, which the runtime takes from a thumbnail. What enlarges is "bilinear x2, then 3x3"
 (`network.upsampling_kernel`) where both papers have transposed convolutions, which print checkerboards (Odena et al., 2016).
 """
@@ -27,15 +27,18 @@ class Layer(nn.Module):
     Args:
         stride: 2 halves the picture (4x4, or 3x3 kernels); sizes are even.   up: doubles it.
         reflect: mirrors the picture at its rim, where others continue it with zeros.
+        affine: the norm has a scale and a shift of its own.
         leak: slope below 0; 0 is a plain ReLU, 1 nothing at all.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, *, stride: int = 1, up: bool = False, reflect: bool = False,
-                 norm: bool = True, leak: float = 0.0) -> None:  # fmt: skip
+                 norm: bool = True, affine: bool = False, leak: float = 0.0) -> None:  # fmt: skip
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
         nn.init.normal_(self.weight, std=0.02)  # as both papers
         self.bias = None if norm else nn.Parameter(torch.zeros(outputs))
+        self.scale = nn.Parameter(torch.ones(outputs)) if affine else None
+        self.shift = nn.Parameter(torch.zeros(outputs)) if affine else None
         self.stride, self.up, self.reflect, self.norm, self.leak = stride, up, reflect, norm, leak
 
     @property
@@ -45,14 +48,15 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, I, H, W] -> [B, O, H', W']."""
+        x = F.pad(x, [self.pad] * 4, mode="reflect") if self.reflect else x
+        padding = 0 if self.reflect else self.pad
         if self.up:
             bias = None if self.bias is None else self.bias.repeat_interleave(4)
-            x = F.pixel_shuffle(F.conv2d(x, upsampling_kernel(self.weight), bias, padding=1), 2)
+            x = F.pixel_shuffle(F.conv2d(x, upsampling_kernel(self.weight), bias, padding=padding), 2)
         else:
-            x = F.pad(x, [self.pad] * 4, mode="reflect") if self.reflect else x
-            x = F.conv2d(x, self.weight, self.bias, self.stride, padding=0 if self.reflect else self.pad)
+            x = F.conv2d(x, self.weight, self.bias, self.stride, padding=padding)
         if self.norm:
-            x = instance_norm(x, NORM_EPSILON)
+            x = instance_norm(x, NORM_EPSILON, self.scale, self.shift)
         return x if self.leak == 1 else F.leaky_relu(x, self.leak)
 
 

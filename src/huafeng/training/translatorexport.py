@@ -22,10 +22,11 @@ from huafeng.training.data import to_batch
 from huafeng.training.enlarging import Enlarger
 from huafeng.training.graph import GraphWriter
 from huafeng.training.stylefiles import PARITY, test_photo, thumbnail
+from huafeng.training.stylenetwork import StyleTransferNetwork
 from huafeng.training.translation import Layer, ResidualGenerator, UNet
-from huafeng.translator import NORM_EPSILON, Translator
+from huafeng.translator import AFFINE, NORM_EPSILON, Translator
 
-Network: TypeAlias = ResidualGenerator | UNet | Enlarger
+Network: TypeAlias = ResidualGenerator | UNet | Enlarger | StyleTransferNetwork
 PARITY_PX = 256  # side of the framed photo (of its result, where that is larger): a multiple of most strides
 
 
@@ -54,14 +55,14 @@ class NetworkWriter(GraphWriter):
         if layer.up:
             x = self.node("DepthToSpace", [x], f"{name}.shuffle", blocksize=2, mode="CRD")
         if layer.norm and not self.folded:
-            x = self.norm(name, x, out)
+            x = self.norm(name, x, out, affine=layer.scale is not None)
         if layer.leak == 0:
             x = self.node("Relu", [x], f"{name}.relu")
         elif layer.leak < 1:
             x = self.node("LeakyRelu", [x], f"{name}.leaky", alpha=layer.leak)
         return x
 
-    def norm(self, name: str, x: str, channels: int) -> str:
+    def norm(self, name: str, x: str, channels: int, *, affine: bool) -> str:
         """Live instance normalisation; its mean and variance become outputs of the graph."""
         mean = self.node("ReduceMean", [x, "axes"], f"{name}.mean", keepdims=1)
         centred = self.node("Sub", [x, mean], f"{name}.centred")
@@ -70,7 +71,11 @@ class NetworkWriter(GraphWriter):
         sigma = self.node("Sqrt", [self.node("Add", [variance, "epsilon"], f"{name}.lifted")], f"{name}.sigma")
         for statistic in (mean, variance):
             self.outputs.append(helper.make_tensor_value_info(statistic, TensorProto.FLOAT, [1, channels, 1, 1]))
-        return self.node("Div", [centred, sigma], f"{name}.normed")
+        x = self.node("Div", [centred, sigma], f"{name}.normed")
+        if affine:
+            scale, shift = (self.external(f"{name}.{part}", (1, channels, 1, 1)) for part in AFFINE)
+            x = self.node("Add", [self.node("Mul", [x, scale], f"{name}.scaled"), shift], f"{name}.shifted")
+        return x
 
     def write(self) -> bytes:
         """The whole graph as an onnx model: the network's forward, uint8 in and uint8 out."""
@@ -87,6 +92,8 @@ class NetworkWriter(GraphWriter):
                 x = self.added(planes, x) if self.network.global_residual else self.node("Tanh", [x], "made")
             case UNet():
                 x = self.node("Tanh", [self.u_net(self.network, x)], "made")
+            case StyleTransferNetwork():
+                x = self.node("Tanh", [self.style_transfer(self.network, x)], "made")
             case Enlarger():
                 x = self.enlarger(self.network, x)
         if not self.folded:
@@ -124,6 +131,14 @@ class NetworkWriter(GraphWriter):
         for place, layer in enumerate(network.up):
             x = self.node("Concat", [self.layer(layer, x), skips.pop()], f"skip.{place}", axis=1)
         return self.layer(network.last, x)
+
+    def style_transfer(self, network: StyleTransferNetwork, x: str) -> str:
+        """Up to the last convolution."""
+        at4 = self.layer(network.down4, self.layer(network.down2, x))
+        x = self.blocks(network.blocks, self.layer(network.down8, at4))
+        x = self.node("Add", [self.layer(network.up4, x), at4], "skip")
+        x = self.blocks(network.blocks4, self.node("Relu", [x], "skip.relu"))
+        return self.layer(network.last, self.layer(network.mix2, self.layer(network.up2, x)))
 
     def enlarger(self, network: Enlarger, x: str) -> str:
         """The whole network; its last sum in -1..1."""

@@ -11,7 +11,7 @@ collections; a single work is too little for it. docs/recipes/art.md has the for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,15 +21,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from huafeng.art import QUIET, Generator
+from huafeng.art import QUIET
 from huafeng.encoder import SHORT_SIDE_PX, VIEW_PX, spread
-from huafeng.errors import DataError
-from huafeng.library import BUILT_IN, Library
-from huafeng.picturestyle import MOST_PICTURES
 from huafeng.pixels import U8
 from huafeng.training.adversary import Shown
 from huafeng.training.ahead import Ahead
@@ -37,33 +33,23 @@ from huafeng.training.data import Augment, Crops, recolored, to_batch
 from huafeng.training.encoder import DROPPED, HIDDEN
 from huafeng.training.options import Between
 from huafeng.training.painting import Painter, Target, means, painting_losses, stacked, target_of, window
-from huafeng.training.pictures import Pictures, listing, open_pictures
+from huafeng.training.pictures import open_pictures
 from huafeng.training.randomness import numbers
 from huafeng.training.recipe import Clock, Machine, Report
-from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe, export_painter
-from huafeng.training.transfer import BASE
+from huafeng.training.recipes.painting import CardOptions, PaintingOptions, PaintingRecipe
+from huafeng.training.recipes.works import WorkOptions, load_works, tell_absent, without, work_crop
 
 ANY = -1  # in place of a style's number: whatever the encoder sees
 AROUND_PX = 64  # beyond a view, where the discriminator's crops may begin
 USUAL = 96  # photos and views that show what is usual
 
 
-@dataclass(frozen=True)
-class WorksOptions:
+@dataclass(frozen=True, kw_only=True)
+class WorksOptions(WorkOptions):
     """A style: its works and its card."""
 
-    works: Path
-    """Folder of works, or one picture."""
     card: CardOptions
     """What the style file says about itself."""
-    leave_out: tuple[str, ...] = ()
-    """Names of files of the folder that are no works of this style: sketches, title pages."""
-    short_side_px: Annotated[int, Between(32)] = 512
-    """Size to which works are shrunk: the larger, the larger the strokes."""
-    trim: Annotated[float, Between(0, 0.4)] = 0.0
-    """Share of the sides that is cut off all around: frames, paper margins."""
-    tint: Annotated[tuple[float, float, float], Between(0, 1)] | None = None
-    """Take luminance only and give white this colour: for scans with colour casts."""
     views: Annotated[int, Between(1)] = 1
     """Into how many views each work is cut, squares of 256 px that cover it; 1: it is seen as a whole."""
     nearest_works: Annotated[int, Between(1)] | None = None
@@ -106,17 +92,12 @@ class ArtOptions(PaintingOptions):
     """How many works, those with the colours nearest to the photo's, a result is asked to be like."""
     any: AnyOptions | None = None
     """Any picture as a style; null = no encoder."""
-    tune: bool = False
-    """Only codes and deltas learn, from those of the built-in style of that name on, or from what the encoder sees in the
-    works; the rest stays (wants `init: base`)."""
     styles_per_step: dict[str, Annotated[float, Between(0)]] = field(default_factory=dict)
     """How often a style is drawn, relative to 1 for the others."""
 
     def problems(self) -> Iterator[str]:
         """Faults that no single field can tell."""
         yield from super().problems()
-        if self.tune and (self.init != BASE or self.any is not None):
-            yield "tune wants init: base, and no `any`: there is nothing for an encoder to learn"
         if not self.styles:
             yield "styles is empty: name at least one"
         elif not any(self.styles_per_step.get(name, 1.0) for name in self.styles):
@@ -135,7 +116,7 @@ class ArtOptions(PaintingOptions):
 
     def painter(self) -> Painter:
         """With an encoder, where any picture may be a style."""
-        return Painter(len(self.styles), encoder=self.any is not None or self.tune)
+        return Painter(len(self.styles), encoder=self.any is not None)
 
 
 class Art(PaintingRecipe):
@@ -147,12 +128,9 @@ class Art(PaintingRecipe):
         super().__init__(options, machine)
         usual = palette(self.photos.batch(0, USUAL, VIEW_PX)).cpu()
         self.works, cut = list[Works](), list[U8]()
-        runtime = Generator.open(Library().base_path()) if options.tune and len(self.built_in) < len(self.styles) else None
         for name, spec in options.styles.items():
             pictures, fingerprint = load_works(options.data / spec.works, spec, machine.tell)
             self.data[name] = fingerprint
-            if runtime and name not in self.built_in:
-                self.begin_at_once(runtime, len(self.works), pictures, spec.quiet)
             own = [view for picture in pictures for view in cut_views(picture, spec.views)]
             near = [part for picture in pictures for part in cut_views(picture, spec.views, AROUND_PX)]
             self.works.append(Works(own, near, len(cut), spec.nearest_works or options.nearest_works, usual))
@@ -165,7 +143,6 @@ class Art(PaintingRecipe):
             [spec.content for spec in options.styles.values()] + [options.any.content if options.any else 1.0]
         )
         self.targets = [means(self.table, [works.rows(range(len(works.pictures)))]) for works in self.works]
-        self.begin_pool()
         self.any = None
         if options.any is not None and self.painter.encoder is not None:
             self.any = AnyWorks(options.any, options.data, options.seed, machine.tell)
@@ -174,39 +151,9 @@ class Art(PaintingRecipe):
             for encoder in (self.painter.encoder, self.average.module.encoder):
                 encoder.fit(views)  # type: ignore[union-attr]
 
-    def begin(self) -> None:
-        """On the built-in generator, built-in styles go on from theirs. `tune`: generator and encoder shall not learn."""
-        self.built_in = built_in_arts(self.styles) if self.options.init == BASE else {}
-        self.begin_at_built_in()
-        if self.options.tune:
-            self.painter.generator.requires_grad_(False)
-            self.painter.encoder.requires_grad_(False)  # type: ignore[union-attr]
-
-    @torch.no_grad()
-    def begin_at_built_in(self) -> None:
-        """Codes and deltas of styles that have a built-in one's name become that one's."""
-        for row, name in enumerate(self.styles):
-            tensors = self.built_in.get(name, {})
-            for into, part in ((self.painter.codes, "code"), (self.painter.deltas, "delta")):
-                if part in tensors:
-                    into[row] = torch.from_numpy(tensors[part].copy())
-
-    @torch.no_grad()
-    def begin_at_once(self, runtime: Generator, row: int, pictures: Sequence[U8], quiet: float) -> None:
-        """A style's code becomes that with which its works would be painted at once."""
-        some = pictures[:: -(-len(pictures) // MOST_PICTURES)]
-        code = runtime.code_of(some, np.array([quiet], np.float32))
-        for painter in (self.painter, self.average.module):
-            painter.codes[row] = torch.from_numpy(code)
-
     def waited_s(self) -> float:
         """For photos, and for views of any picture."""
         return super().waited_s() + (self.any.ahead.waited_s if self.any is not None else 0.0)
-
-    def export(self, folder: Path) -> list[Path]:
-        """The base generator, unless it was not to learn, and a style file for each style."""
-        base = Library().base_path().read_bytes() if self.options.tune else None
-        return export_painter(self.average.module, self.options, folder, base)
 
     def step(self, clock: Clock) -> Report:
         """One step of the generator, then one of the discriminator."""
@@ -231,7 +178,7 @@ class Art(PaintingRecipe):
             with self.machine.autocast():
                 code = code.index_copy(0, anything, self.painter.encoder(views, kept.to(photo.device)))
             delta = delta.index_fill(0, anything, 0)
-        made, inner = self.painted(clock, photo, code, delta)
+        made = self.painted(clock, photo, code, delta)
         made, photo = window(clock, made, photo)
         palettes = palette(photo).cpu()
         chosen = [[] if s == ANY else self.works[s].nearest(p) for s, p in zip(style.tolist(), palettes, strict=True)]
@@ -239,17 +186,7 @@ class Art(PaintingRecipe):
         if len(anything):
             target = target.each(lambda mean, seen: mean.index_copy(0, anything, seen.float()), self.asked(views))
         keeping = self.keeping[style].to(photo.device)  # ANY is the last
-        losses = painting_losses(
-            self.options.losses.at(clock.progress),
-            self.features,
-            self.machine,
-            made,
-            photo,
-            target,
-            keeping,
-            self.pool(style.tolist()),
-        )
-        losses |= inner
+        losses = painting_losses(self.options.losses, self.features, self.machine, made, photo, target, keeping)
         shown = None
         if judged.any():
             real = [self.work_crop(clock, int(row), int(styles[row]), chosen[i]) for row, i in zip(rows, local, strict=True)]
@@ -261,22 +198,12 @@ class Art(PaintingRecipe):
     @torch.no_grad()
     def asked(self, works: Tensor) -> Target:
         """What works [B, 3, H, W] ask for, Gram matrices in half precision: collections have many."""
-        found = target_of(self.features, works)
-        grams, coarse = ({k: g.bfloat16() for k, g in part.items()} for part in (found.grams, found.coarse))
-        return found._replace(grams=grams, coarse=coarse)
+        return target_of(self.features, works).each(Tensor.bfloat16)
 
     def work_crop(self, clock: Clock, row: int, style: int, near: Sequence[int]) -> U8:
         """A random crop of the step's size at one of the views `near`, mirrored half the time."""
-        draw = numbers(clock.seed, "works", clock.images + row)
-        picture, side = self.works[style].around[near[int(draw.integers(len(near)))]], clock.crop_px
-        h, w = picture.shape[:2]
-        if min(h, w) < side:
-            scale = side / min(h, w)
-            picture = np.asarray(Image.fromarray(picture).resize((math.ceil(w * scale), math.ceil(h * scale))))
-            h, w = picture.shape[:2]
-        y, x = int(draw.integers(h - side + 1)), int(draw.integers(w - side + 1))
-        crop = picture[y : y + side, x : x + side]
-        return crop[:, ::-1].copy() if draw.random() < 0.5 else crop
+        picture = self.works[style].around[near[(clock.images + row) % len(near)]]
+        return work_crop(picture, clock.crop_px, clock.seed, clock.images + row)
 
 
 class AnyWorks:
@@ -307,13 +234,6 @@ class AnyWorks:
         """The views for those of the samples first .. first + count - 1, float32 [N, 3, 256, 256]; the next are prepared."""
         number = self.before(first)
         return to_batch(self.ahead.take(number, self.before(first + count) - number, VIEW_PX))
-
-
-def built_in_arts(names: Sequence[str]) -> dict[str, Mapping[str, NDArray[np.float32]]]:
-    """Codes and deltas of those built-in arts that have one of these names."""
-    library = Library((BUILT_IN,))
-    found = {name: library.get(name) for name in library.names() if name in names}
-    return {name: style.tensors for name, style in found.items() if style.kind == "art"}
 
 
 def drawn_view(streams: Sequence[Crops], until: NDArray[np.float64], share: float, seed: int, n: int, side_px: int) -> U8:
@@ -360,37 +280,6 @@ def palette(pictures: Tensor, levels: int = 4) -> Tensor:
     return F.one_hot(index.flatten(1), levels**3).float().mean(1).sqrt()
 
 
-def without(pictures: Pictures, names: Sequence[str]) -> Pictures:
-    """The pictures but for the files of these names."""
-    return pictures.subset([i for i, file in enumerate(pictures.names) if file not in names])
-
-
-def tell_absent(leave_out: Sequence[str], names: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Say which names of `leave_out` no file has: a slip of the pen would leave a picture in."""
-    if absent := [name for name in leave_out if name not in names]:
-        tell(f"leave_out names files that are not there: {listing(absent)}.")
-
-
-def load_works(where: Path, spec: WorksOptions, tell: Callable[[str], None]) -> tuple[list[U8], str]:
-    """A style's works as the recipe says (size, trimmed rims, tone), and the set's fingerprint.
-
-    Raises:
-        DataError: there are none.
-    """
-    whole = open_pictures(where, tell)
-    tell_absent(spec.leave_out, whole.names, tell)
-    found = without(whole, spec.leave_out)
-    if not len(found):
-        raise DataError(f"{where}: leave_out leaves no work to learn from.")
-    pictures = []
-    for i in range(len(found)):
-        picture = found.read(i, spec.short_side_px)
-        dy, dx = round(picture.shape[0] * spec.trim), round(picture.shape[1] * spec.trim)
-        picture = picture[dy : picture.shape[0] - dy, dx : picture.shape[1] - dx]
-        pictures.append(ink_tone(picture, spec.tint) if spec.tint else picture)
-    return pictures, found.fingerprint
-
-
 def cut_views(picture: U8, count: int, around: int = 0) -> list[U8]:
     """About `count` squares of VIEW_PX that cover a picture uint8 [H, W, 3] evenly, with what lies `around` px around them;
     the picture itself where it is 1."""
@@ -401,11 +290,3 @@ def cut_views(picture: U8, count: int, around: int = 0) -> list[U8]:
     tops, lefts = spread(height - VIEW_PX, rows), spread(width - VIEW_PX, -(-count // rows))
     far = VIEW_PX + around
     return [picture[max(0, y - around) : y + far, max(0, x - around) : x + far] for y in tops for x in lefts]
-
-
-def ink_tone(picture: U8, tint: tuple[float, float, float]) -> U8:
-    """Luminance only, paper stretched to near white, then tinted: takes the colour casts of slide scans away."""
-    luma = np.asarray(Image.fromarray(picture).convert("L"), dtype=np.float32)
-    low, high = np.percentile(luma, (1, 85))
-    toned = np.clip((luma - low) / max(high - low, 1.0), 0, 1) * 0.93 + 0.04
-    return np.rint(toned[:, :, None] * np.asarray(tint, np.float32) * 255).astype(np.uint8)

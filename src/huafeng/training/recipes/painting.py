@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -25,10 +24,9 @@ from huafeng.training.features import FeatureNetwork, load_features
 from huafeng.training.learner import Average, Learner, LearnerOptions
 from huafeng.training.network import Discriminator
 from huafeng.training.options import Between
-from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, droplets, noise, painting_losses
+from huafeng.training.painting import MARGIN, LossWeights, Painter, Target, noise, painting_losses
 from huafeng.training.pairs import PicturePairs
 from huafeng.training.pictures import Pictures, open_pictures
-from huafeng.training.pooledgrams import PooledGrams
 from huafeng.training.recipe import Clock, Machine, Recipe, Report, RunOptions
 from huafeng.training.stylefiles import export_styles
 from huafeng.training.transfer import initialise
@@ -105,12 +103,10 @@ class PaintingOptions(RunOptions, ABC):
 
 
 class PaintingRecipe(Recipe):
-    """Generator, codes, discriminator, photos. Subclasses set `targets`, then `begin_pool`, and `step`."""
+    """Generator, codes, discriminator, photos. Subclasses set `targets`, and `step`."""
 
     targets: list[Target]
     """A target of one row per style, for the validation figures."""
-    pooled: PooledGrams | None = None
-    """What is remembered of earlier results, where `losses.pooled` asks for it."""
 
     def __init__(self, options: PaintingOptions, machine: Machine) -> None:
         self.options, self.styles, self.machine = options, list(options.cards()), machine
@@ -125,7 +121,6 @@ class PaintingRecipe(Recipe):
         self.painter = machine.place(options.painter())
         if options.init:
             initialise(self.painter, options.init, machine.tell)
-        self.begin()
         self.average = Average(self.painter, options.ema)
         self.seen_through = machine.compiled(self.painter.generator)
         self.learner = Learner([self.painter], options.generator)
@@ -139,35 +134,17 @@ class PaintingRecipe(Recipe):
             "discriminator_optimizer": self.adversary.learner.optimizer,
         }
 
-    def begin(self) -> None:
-        """What is done to the painter before it learns; nothing, here."""
-
-    def begin_pool(self) -> None:
-        """Nothing is remembered yet."""
-        weights = self.options.losses
-        if weights.pooled:
-            parts = ["grams"] * (weights.style > 0) + ["coarse"] * (weights.coarse > 0)
-            sizes = {f"{part}_{k}": g.shape[-1] for part in parts for k, g in getattr(self.targets[0], part).items()}
-            self.pooled = self.machine.place(PooledGrams(sizes, len(self.styles), weights.pooled))
-            self.parts["pooled"] = self.pooled
-
-    def pool(self, styles: Sequence[int]) -> Callable[[str, Tensor, Tensor], Tensor] | None:
-        """How far the Gram matrices of a batch of these styles are off, in the mean over earlier results, too."""
-        return None if self.pooled is None else partial(self.pooled, styles=styles)
-
     def photo_batch(self, clock: Clock) -> Tensor:
         """This process's photos of the step [B, 3, S, S], with the margin around."""
         mine = clock.mine
         crops = self.photos.batch(clock.images + mine.start, mine.stop - mine.start, clock.crop_px + 2 * MARGIN)
         return self.machine.batch(crops)
 
-    def painted(self, clock: Clock, photo: Tensor, code: Tensor, delta: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Results for photos with their margin, and the loss on the generator's inner layers, where one is asked for."""
-        weight = self.options.losses.at(clock.progress).droplets
-        inner: list[Tensor] | None = [] if weight else None
+    def painted(self, clock: Clock, photo: Tensor, code: Tensor, delta: Tensor) -> Tensor:
+        """Results for photos with their margin."""
         with self.machine.autocast():
-            made = self.seen_through(photo, code, delta, noise(clock, photo), inner)
-        return made, {"droplets": weight * droplets(inner, photo)} if inner else {}
+            made: Tensor = self.seen_through(photo, code, delta, noise(clock, photo))
+        return made
 
     def learn(self, clock: Clock, losses: dict[str, Tensor], shown: Shown | None) -> Report:
         """The rest of a step: both players learn, `shown` being what the discriminator sees, if it takes part."""
@@ -200,10 +177,7 @@ class PaintingRecipe(Recipe):
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
         """Content, style and `objective`, their sum: means over held-out photos and all styles."""
-        w = self.options.losses
-        weights = LossWeights(
-            content=w.content, style=w.style, statistics=w.statistics, total_variation=0, flat=0, calm=0, grid=0
-        )
+        weights = replace(self.options.losses, total_variation=0, grid=0)
         photos, sums = self._held_out_batch(), dict[str, float]()
         for style, target in enumerate(self.targets):
             made = self.average.module.paint(photos, torch.full((len(photos),), style, device=photos.device))

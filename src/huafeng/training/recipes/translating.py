@@ -31,7 +31,7 @@ from huafeng.training.translation import ResidualGenerator
 from huafeng.training.translatorexport import Network, export_network
 from huafeng.training.watch import pairwise_distance
 
-MEASURED = LossWeights(content=1, style=8, statistics=0, total_variation=0, flat=0, calm=0, grid=0, detail=0)
+MEASURED = LossWeights(content=1, style=8, total_variation=0, grid=0)
 
 
 def paper_rate() -> LearnerOptions:
@@ -167,7 +167,7 @@ class TranslatingRecipe(Recipe):
         o = self.options
         self.networks = self.machine.place(nn.ModuleDict(networks))
         if o.init:
-            initialise(self.networks, o.init, self.machine.tell)
+            self.initialise(o.init)
         self.average = Average(self.networks, o.ema)
         self.learner = Learner([self.networks], o.generator)
         spectral_norm = o.adversarial.spectral_norm
@@ -182,6 +182,10 @@ class TranslatingRecipe(Recipe):
         self.parts = {"networks": self.networks, "average": self.average, "networks_optimizer": self.learner.optimizer}
         for name, adversary in self.discriminators.items():
             self.parts |= {name: adversary.discriminator, f"{name}_optimizer": adversary.learner.optimizer}
+
+    def initialise(self, source: str) -> None:
+        """Start from earlier weights."""
+        initialise(self.networks, source, self.machine.tell)
 
     def crops(self, pictures: Pictures, purpose: str) -> Crops:
         """An endless stream of crops."""
