@@ -44,6 +44,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, FAILURES = ROOT / "docs" / "quality.md", ROOT / "docs" / "quality-failures.jpg"
 COLUMNS = {
     "style-gap-closed": "style gap closed", "content-kept": "content kept", "curve-area": "curve area",
+    "recoloured-160": "recoloured, 160 px", "recoloured": "recoloured",
     "faces-kept": "faces kept", "grid": "grid, dB", "halo": "halo", "flat-noise": "flat noise",
     "heaped": "heaped", "ssim": "SSIM",
 }  # fmt: skip

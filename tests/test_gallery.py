@@ -62,7 +62,7 @@ def test_figures_and_examples_are_shown(huafeng: Run, styles_folder: Path, coffe
     assert len(page.images) == 6
     assert page.row("Style gap closed")[1:] == ["0.500 [0.400, 0.600]", "0", "1"]
     assert page.row("PSNR, dB")[1:] == ["0.500 [0.400, 0.600]", "0", "1"]
-    assert "29 more figures" in page.text
+    assert "30 more figures" in page.text
     assert "0 to 0.8" in page.text
     assert "features-v1" in page.text
     assert "figure-kid" in page.ids

@@ -335,7 +335,7 @@ META = {"__metadata__": {"huafeng": HEADER_TEXT}}
         (picture("JPEG"), "This is not a style file"),
         (bytes(1000), "This is not a style file"),
         ((2**20 + 1).to_bytes(8, "little") + b"{" + bytes(2**21), "This is not a style file"),
-        (bytes(96 * 2**20 + 1), "larger than 96 MB"),
+        (bytes(192 * 2**20 + 1), "larger than 192 MB"),
         (look().to_bytes()[:8], "cut off"),
         (look().to_bytes()[:300], "cut off"),
         (look().to_bytes()[:-1], "cut off"),
@@ -434,8 +434,8 @@ def test_load_says_which_file_and_why(tmp_path: Path) -> None:
 def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.style"
     path.touch()
-    os.truncate(path, 96 * 2**20 + 1)
-    with pytest.raises(StyleError, match="larger than 96 MB"):
+    os.truncate(path, 192 * 2**20 + 1)
+    with pytest.raises(StyleError, match="larger than 192 MB"):
         Style.load(path)
 
 

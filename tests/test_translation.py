@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 import torch
 from conftest import Run
 from PIL import Image
-from translating import CARD, SMALL, clock, made, options_of, state, tensors, write_pictures
+from translating import CARD, COMMON, SMALL, clock, made, options_of, state, tensors, write_pictures
 
 from huafeng import Style
 from huafeng.errors import DataError, RecipeError
+from huafeng.training import translatorexport
 from huafeng.training.contrast import PatchHeads, contrast, draw_places
 from huafeng.training.enlarging import Enlarger, bicubic, icnr
 from huafeng.training.imagepool import ImagePool
@@ -145,7 +147,6 @@ def test_two_halves_of_a_batch_are_the_batch(name: str, folder: Path) -> None:
 
 def test_train_resume_and_apply(huafeng: Run, folder: Path, tmp_path: Path) -> None:
     import yaml
-    from translating import COMMON
 
     recipe = tmp_path / "small.yaml"
     values = {"recipe": "cyclegan", **COMMON, **SMALL["cyclegan"], "data": str(folder), "steps": 2, "back": "untest"}
@@ -168,6 +169,19 @@ def test_train_resume_and_apply(huafeng: Run, folder: Path, tmp_path: Path) -> N
     assert dry.code == 0, dry.err
     assert "discriminator_back" in dry.out
     assert huafeng("train", str(recipe), "--fields").code == 0
+
+
+@pytest.mark.filterwarnings("default::huafeng.training.precision.WeightsDiffer")
+def test_a_finished_run_leaves_its_style_and_tells_how_far_it_lies(
+    huafeng: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translatorexport, "parity", lambda network, runtime: 4.5)
+    values = {"recipe": "pix2pix", **COMMON, **SMALL["pix2pix"], "data": str(folder), "steps": 1}
+    (tmp_path / "small.yaml").write_text(json.dumps(values))
+    ran = huafeng("train", str(tmp_path / "small.yaml"), "-o", str(tmp_path / "run"))
+    assert ran.code == 0, ran.err
+    assert Style.load(ran.out.strip()).kind == "translator"
+    assert "\nNote: What was written paints otherwise than the trained network: test (4.5 of 255). Look at it" in ran.err
 
 
 # mistakes
@@ -406,7 +420,7 @@ def test_the_exported_network_paints_as_the_trained_one(name: str, folder: Path,
     recipe = made(name, folder, ema=0.0)
     for step in range(3):
         recipe.step(clock(recipe, step))
-    (path,) = recipe.export(tmp_path)  # raises where the runtime differs by more than 3 levels
+    (path,) = recipe.export(tmp_path)  # it would warn where the runtime differs by more than 3 levels
     style = Style.load(path)
     assert (style.kind, style.name, style.card.author) == ("translator", "test", "test")
     assert style.thumbnail is not None

@@ -25,8 +25,10 @@ from huafeng.evaluation.pairs import psnr, ssim
 from huafeng.library import BUILT_IN
 from huafeng.networkfile import PICTURE, PLAN, STATISTICS, Layer, read_plan
 from huafeng.pixels import U8, resize
+from huafeng.training import translatorexport
 from huafeng.training.enlarging import Enlarger
 from huafeng.training.network import upsampling_kernel
+from huafeng.training.precision import WeightsDiffer
 from huafeng.training.recipes.srgan import shrunk
 from huafeng.training.stylenetwork import StyleTransferNetwork
 from huafeng.training.translation import Layer as TrainedLayer
@@ -165,6 +167,41 @@ def test_files(name: str, tmp_path: Path) -> None:
     assert style.tensors["first.weight" if "first.weight" in style.tensors else "last.weight"].dtype == np.float16
     assert (STATISTICS in style.tensors) == (style.kind == "translator")
     assert read_plan(style.tensors[PLAN].tobytes()).working_px == 96
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_bold_networks_keep_float32(name: str, tmp_path: Path, astronaut: U8) -> None:
+    """Where a last layer enlarges every small difference, float16 is too coarse."""
+    network = tensors_of(name)[0]
+    with torch.no_grad():
+        network.get_parameter("last.weight").mul_(100)
+    with pytest.warns(WeightsDiffer, match=r"float32, .* float16 would change what mine paints by up to \d+\.\d of 255\.$"):
+        path = export_network(network, "mine", CARD, 96, tmp_path)
+    style = Style.load(path)
+    assert style.to_bytes() == path.read_bytes()
+    assert style.tensors["last.weight"].dtype == np.float32
+    assert parity(network, Translator(style.tensors)) <= 1
+    assert path.stat().st_size > 1.2 * len(style_of(name).to_bytes())
+    if style.kind == "translator":
+        stylizer = Stylizer(Library([tmp_path]), threads=1)
+        assert stylizer.apply(Photo.from_array(astronaut[:90, :120]), Edit(parse_styles("mine"))).pixels.shape == (90, 120, 3)
+
+
+def test_what_float16_cannot_hold_is_float32(tmp_path: Path) -> None:
+    network = tensors_of("residual")[0]
+    with torch.no_grad():
+        network.get_parameter("first.weight").mul_(1e8)  # its norm takes that back
+    with pytest.warns(WeightsDiffer, match="float32"):
+        style = Style.load(export_network(network, "mine", CARD, 96, tmp_path))
+    assert np.isfinite(style.tensors["first.weight"]).all()
+    assert style.tensors["first.weight"].dtype == np.float32
+
+
+def test_a_style_is_written_even_where_the_runtime_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translatorexport, "parity", lambda network, runtime: 5.25)
+    with pytest.warns(WeightsDiffer, match=r"otherwise than the trained network: mine \(5\.2 of 255\)\. Look at it"):
+        path = export_network(tensors_of("residual")[0], "mine", CARD, 96, tmp_path)
+    assert Style.load(path).kind == "translator"
 
 
 def broken(**changes: Any) -> dict[str, Any]:

@@ -15,6 +15,8 @@ HuafengError
 │   └── OutputError        the result exists, the folder is not writable, the disk is full
 ├── RunStopped             training stopped itself: a loss that is not finite, a collapse
 └── EngineError            onnxruntime failed or a needed extra is not installed
+
+Note                       a warning: the work goes on, the user should know
 """
 
 from __future__ import annotations
@@ -88,3 +90,7 @@ class RunStopped(HuafengError):
 
 class EngineError(HuafengError):
     """The inference engine is missing or failed."""
+
+
+class Note(UserWarning):
+    """A sentence for the user that ends nothing; the command line tells it on stderr."""

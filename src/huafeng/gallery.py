@@ -13,7 +13,7 @@ from huafeng.files import check_output, write_whole
 from huafeng.library import Entry
 from huafeng.style import Style
 
-MAIN = ("style-gap-closed", "content-kept", "grid")  # figures that are shown at once, the others on a click
+MAIN = ("style-gap-closed", "content-kept", "recoloured-160", "grid")  # figures that are shown at once, the others on a click
 
 
 def write_gallery(entries: Sequence[Entry], path: str | Path, *, force: bool = False) -> None:

@@ -26,7 +26,7 @@ BASE_PATTERN = "base*.safetensors"
 FILE_SUFFIXES = (SUFFIX, ENLARGE_SUFFIX, CUBE, *READ)
 RUN_OPTIONS = "options.json"  # what a training run's folder holds from its beginning on
 _CACHE_STYLES = 64
-_CACHE_BYTES = 256 * 2**20  # of their tensors: a translator may have 96 MB
+_CACHE_BYTES = 256 * 2**20  # of their tensors: a translator may have 192 MB
 
 
 def user_folder() -> Path:

@@ -1,8 +1,8 @@
 """What a style file holds that brings its own network: a translator (`.style`) or an enlarger (`.enlarge`).
 
 Tensors: `graph.picture`, and `graph.statistics` where the network has norms: onnx graphs without weights, as bytes; `plan`:
-JSON, as bytes; and the weights, `LAYER.weight`, and `LAYER.bias` or, where its norm has them, `LAYER.scale` and `LAYER.shift`.
-Nothing of it is executed when the file is read.
+JSON, as bytes; and the weights, float16 or float32: `LAYER.weight`, and `LAYER.bias` or, where its norm has them, `LAYER.scale`
+and `LAYER.shift`. Nothing of it is executed when the file is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRANSLATOR: Final = "translator"
 ENLARGER: Final = "enlarger"
 NETWORKS = (TRANSLATOR, ENLARGER)
 ENLARGE_SUFFIX = ".enlarge"
-MAX_NETWORK_BYTES = 96 * 2**20  # the U-Net of pix2pix at its full width has 78 MB
+MAX_NETWORK_BYTES = 192 * 2**20  # the U-Net of pix2pix at its full width has 78 MB, 156 MB where it must be float32
 PICTURE, STATISTICS, PLAN = "graph.picture", "graph.statistics", "plan"
 BYTES = (PICTURE, STATISTICS, PLAN)
 
@@ -82,7 +82,7 @@ def read_plan(data: bytes) -> Plan:
 
 
 def checked_network(kind: str, tensors: Mapping[str, object]) -> dict[str, Array]:
-    """The tensors of a translator or an enlarger, read-only: weights as float16, graphs and plan as bytes.
+    """The tensors of a translator or an enlarger, read-only: weights as float16 or float32, graphs and plan as bytes.
 
     Raises:
         StyleError: some are missing, unknown, of a wrong type, or not finite.
@@ -98,7 +98,7 @@ def checked_network(kind: str, tensors: Mapping[str, object]) -> dict[str, Array
             raise StyleError(f"The style's tensor {name[:64]!r} is not what a network is made of.")
         assert isinstance(value, np.ndarray)
         with np.errstate(over="ignore"):
-            array = value.copy() if name in BYTES else value.astype(np.float16)
+            array = value.copy() if name in BYTES or value.dtype == np.float16 else value.astype(np.float32)
         if name not in BYTES and not np.isfinite(array).all():
             raise StyleError(f"The style's tensor {name[:64]!r} holds a NaN or an infinite value.")
         array.setflags(write=False)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from huafeng.edit import BackgroundRegion, BoxRegion, FaceRegion, MaskRegion, Region, SubjectRegion
-from huafeng.errors import PhotoError, RegionError
+from huafeng.errors import Note, PhotoError, RegionError
 from huafeng.faces import face_mask
 from huafeng.photo import Photo
 from huafeng.pixels import U8, resize
@@ -17,7 +17,7 @@ from huafeng.subject import find_subject
 _BLUR_SIGMA = 4.0  # pixels; a wider feather is blurred on a picture reduced to this
 
 
-class MaskResized(UserWarning):
+class MaskResized(Note):
     """A mask file has another size than its photo."""
 
 

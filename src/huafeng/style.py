@@ -260,7 +260,7 @@ class Style:
     def to_bytes(self) -> bytes:
         """The bytes of the style file; the same style gives the same bytes.
 
-        A look's table is stored as float16 where that moves no value by more than 1/2048, a delta where it moves none.
+        A look's table is stored as float16 where that moves no value by more than 1/2048, all but a code where it moves none.
         """
         tensors = {name: _smallest(name, value) for name, value in self.tensors.items()}
         pictures = zip(_EXAMPLES, self.examples, strict=False)
@@ -386,7 +386,7 @@ def _check_picture(name: str, data: object, most_bytes: int, most_side: int) -> 
 
 
 def _smallest(name: str, value: Array) -> Array:
-    if name == "code" or value.dtype != np.float32:  # a network's are as they are stored
+    if name == "code" or value.dtype != np.float32:
         return value
     with np.errstate(over="ignore"):
         half = value.astype(np.float16)

@@ -18,7 +18,7 @@ import typer
 
 from huafeng import __version__
 from huafeng.cli import apply, cube, doctor, evaluate, explain, generate, learn, lint, prepare, recommend, styles, train
-from huafeng.cli.report import error_line
+from huafeng.cli.report import error_line, notes_told
 from huafeng.errors import UserError
 
 # newer typers have their own copy of click, older ones use the package; in both, BadParameter's grandparent is its base
@@ -76,7 +76,8 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; errors become one sentence on stderr and the exit code that is returned."""
     try:
-        code = typer.main.get_command(app)(list(arguments) or ["--help"], "huafeng", standalone_mode=False)
+        with notes_told():
+            code = typer.main.get_command(app)(list(arguments) or ["--help"], "huafeng", standalone_mode=False)
     except _UsageError as error:
         typer.echo(error_line(_told(error)), err=True)
         return 2

@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import typer
 
@@ -57,10 +57,6 @@ class Batch:
 
     def run(self) -> int:
         """Do the work and return the exit code. With a single photo its error is raised instead."""
-        with _notes():
-            return self._run()
-
-    def _run(self) -> int:
         if len(self.jobs) == 1:
             self._work(self.jobs[0])
             _tell(self.jobs[0])
@@ -137,29 +133,6 @@ class Batch:
 
 def _tell(job: Job) -> None:
     typer.echo(f"{job.photo} -> {job.result}")
-
-
-@contextlib.contextmanager
-def _notes() -> Iterator[None]:
-    """Tell a resized mask (once for photos of one size) as a note; other warnings stay as they are."""
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, MaskResized):
-                typer.echo(f"Note: {message}", err=True)
-            else:
-                others(message, category, filename, lineno, file, line)
-
-        warnings.showwarning = show
-        yield
 
 
 def _tell_failures(failed: Sequence[tuple[Job, BaseException]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,6 +60,16 @@ def learn(
             show_default=False,
         ),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=os.cpu_count(),
+            show_default=False,
+            help="Cores to compute on (default: all, without those that other programs keep busy).",
+        ),
+    ] = None,
     features: Annotated[
         str, typer.Option(help="Art: feature network: features-v1, or a file with SqueezeNet's or VGG's weights.")
     ] = "features-v1",
@@ -112,20 +123,28 @@ def learn(
         )
     told: dict[str, Any] = {"title_en": title or name, "title_zh": title_zh, "author": author, "licence": licence}
     told |= {"provenance": provenance, "preview": preview}
+    from huafeng.training.threads import chosen_threads
+
+    count = chosen_threads(threads, tell)
     if chosen is Kind.look:
         from huafeng.cli.progress import progress_bar
         from huafeng.training import learn_look
 
         lesson = learn_look.LookLesson(
-            source, name, untouched, minutes or float("inf"), vignette, grain, local_contrast, neutral_greys, consent, **told
-        )
+            source, name, untouched, minutes or float("inf"), vignette, grain, local_contrast, neutral_greys, consent, count,
+            **told,
+        )  # fmt: skip
         with progress_bar("Looking at pictures") as progress:
             made = learn_look.learn(lesson, out, force=force, tell=tell, progress=progress)
         typer.echo(made)
         return
     _needs("torch", "tqdm")
+    import torch
+
     from huafeng.training import learn_art
 
+    if count:
+        torch.set_num_threads(count)
     typer.echo(
         learn_art.learn(learn_art.Lesson(source, name, photos, minutes or 3.0, features, **told), out, force=force, tell=tell)
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
-from huafeng.errors import HuafengError
+import typer
+
+from huafeng.errors import HuafengError, Note
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import TextIO
 
     from rich.console import Console
     from rich.table import Table
@@ -33,6 +38,29 @@ def reason(error: BaseException) -> str:
 def error_line(error: BaseException | str) -> str:
     """The last line of a run that failed."""
     return f"Error: {error if isinstance(error, str) else reason(error)}"
+
+
+@contextlib.contextmanager
+def notes_told() -> Iterator[None]:
+    """Each `Note` that is warned goes to stderr as one line, the same one once; other warnings stay as they are."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, Note):
+                typer.echo(f"Note: {message}", err=True)
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +46,16 @@ def train(
         typer.Option(metavar="N", help="Train this long in all, resumed parts counted in.", min=0.05, show_default=False),
     ] = None,
     device: Annotated[Device, typer.Option(help="auto takes the GPU where there is one.")] = Device.auto,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=os.cpu_count(),
+            show_default=False,
+            help="Cores to compute on (default: all, without those that other programs keep busy).",
+        ),
+    ] = None,
     on_collapse: Annotated[
         OnCollapse, typer.Option(help="When the GAN collapses: stop; go back to the last good checkpoint; or just warn.")
     ] = OnCollapse.stop,
@@ -57,14 +69,16 @@ def train(
     huafeng train --resume runs/fast-style
     torchrun --nproc-per-node 2 -m huafeng train recipes/art.yaml
     """
+    import huafeng.training  # noqa: F401 - how threads wait must be said before torch is imported
     from huafeng.errors import TrainingError
 
     try:
-        import torch  # noqa: F401
+        import torch
         import tqdm  # noqa: F401
     except ImportError as error:
         raise TrainingError(f'Training needs {error.name}: pip install "huafeng[train]".') from error
     from huafeng.training import train as training
+    from huafeng.training.threads import chosen_threads
 
     def tell(text: str) -> None:
         typer.echo(text, err=True)
@@ -73,6 +87,10 @@ def train(
     if fields:
         _show_fields(type(plan.options))
         return
+    count = chosen_threads(threads, tell, resumed=resume is not None, before=plan.threads)
+    if count:
+        torch.set_num_threads(count)
+    plan = replace(plan, threads=count)
     if dry_run:
         with training.memory_told():
             typer.echo(training.described(plan, tell))

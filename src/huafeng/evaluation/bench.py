@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,7 @@ from huafeng.evaluation.figure import GLOSSARY, CurvePoint, Figure, pinned
 from huafeng.evaluation.networks import BATCH, Network, batches, look
 from huafeng.evaluation.pairs import PAIR_FIGURES
 from huafeng.evaluation.protocol import FRECHET_PICTURES, LEAST_PHOTOS, Protocol
+from huafeng.evaluation.recoloured import FEED_PX, recoloured
 from huafeng.evaluation.result import Evaluation, Example
 from huafeng.evaluation.space import ContentSpace, StyleSpace, gram_distances
 from huafeng.evaluation.subjects import FolderSubject, Subject, read
@@ -109,7 +111,10 @@ class Bench:
                 grams = np.concatenate(list(pool.map(bench._gram_distances, batches(self.crops))))
                 bench.identity = replace(self.identity, grams=grams)
             others = works.crops if works else [*self.crops[1:], self.crops[0]]
-            bench.random = bench.measure(pool, [others[i % len(others)] for i in range(len(self.crops))])
+            in_place = [others[i % len(others)] for i in range(len(self.crops))]
+            bench.random = bench.measure(pool, in_place)
+            feed_px = round(FEED_PX * self.protocol.crop_px / self.protocol.photo_px)  # of a crop, in a feed
+            bench.random.pairs |= _columns(list(pool.map(recoloured_at, self.crops, in_place, repeat(feed_px))))
         return bench
 
     def _content(self, crops: Sequence[U8]) -> F32:
@@ -146,20 +151,22 @@ class Bench:
         finally:
             torch.set_num_threads(before)
 
-    def results(self, pool: ThreadPoolExecutor, subject: Subject) -> tuple[list[U8], list[facefinder.Faces]]:
-        """The middles of a subject's results, and what became of the faces."""
+    def results(self, pool: ThreadPoolExecutor, subject: Subject) -> tuple[list[U8], dict[str, F64]]:
+        """The middles of a subject's results, and figures of the whole ones, by name [N]."""
 
-        def one(i: int) -> tuple[U8, facefinder.Faces]:
+        def one(i: int) -> tuple[U8, dict[str, float]]:
             photo = self.photo(self.rows[i])
             result = subject.result(self.photos.names[self.rows[i]], photo)
             self._advance()
-            kept = (
-                facefinder.face_figures(photo, result, self.faces[i]) if self.faces[i] else facefinder.Faces(math.nan, math.nan)
-            )
-            return self.protocol.crop(result).copy(), kept
+            whole = recoloured_at(photo, result, FEED_PX)
+            if faces_can_be_sought():
+                faces = self.faces[i]
+                kept = facefinder.face_figures(photo, result, faces) if faces else facefinder.Faces(math.nan, math.nan)
+                whole |= {"faces-kept": kept.kept, "face-shift": kept.shift}
+            return self.protocol.crop(result).copy(), whole
 
         found = list(pool.map(one, range(len(self.rows))))
-        return [crop for crop, _ in found], [kept for _, kept in found]
+        return [crop for crop, _ in found], _columns([whole for _, whole in found])
 
     def measure(self, pool: ThreadPoolExecutor, crops: Sequence[U8], strengths: Sequence[float] = ()) -> Values:
         """All that can be measured in crops beside the photos' own, one each."""
@@ -198,15 +205,14 @@ class Bench:
         """
         began = time.monotonic()
         with self._pool() as pool:
-            crops, kept = self.results(pool, subject)
+            crops, whole = self.results(pool, subject)
             if isinstance(subject, FolderSubject):
                 self._refuse_mixed_up(subject, crops)
             found = self.measure(pool, crops, STRENGTHS if self.works else ())
+            found.pairs |= whole
         left_out = []
         if faces_can_be_sought():
-            shares = np.array([one.kept for one in kept], np.float64)
-            found.pairs |= {"faces-kept": shares, "face-shift": np.array([one.shift for one in kept], np.float64)}
-            if np.isnan(shares).all():
+            if np.isnan(whole["faces-kept"]).all():
                 left_out.append("Faces: the detector finds none in these photos.")
         else:
             left_out.append('Faces need OpenCV: pip install "huafeng[portrait]".')
@@ -297,6 +303,16 @@ class Bench:
             yield "The works are one picture: both halves of its split are crops of the same picture, which may overlap."
         if bad := [name for row, name in enumerate(self.photos.names) if row not in self.rows]:
             yield f"Photos that cannot be read are left out: {listing(bad)}."
+
+
+def recoloured_at(photo: U8, result: U8, feed_px: int) -> dict[str, float]:
+    """How much of a result its recoloured photo explains, at a feed's size and as it is."""
+    return {"recoloured-160": recoloured(photo, result, feed_px), "recoloured": recoloured(photo, result)}
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, F64]:
+    """Figures of each picture -> by name [N]."""
+    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
 
 def check_count(count: int) -> None:

@@ -103,6 +103,18 @@ GLOSSARY: dict[str, Definition] = {
         "The plain photo has the best figure there is: read it beside the style gap closed.",
         by_features=True,
     ),
+    "recoloured-160": Definition(
+        "Recoloured, at 160 px", "content", "lower",
+        "How much of the result is merely its photo in other colours, in a feed: the share of its variance that the best cubic "
+        "colour map of the photo explains; 1 = a colour filter.",
+        "A result that destroys the photo scores best, so read it beside content kept and faces kept; soft styles keep the "
+        "photo's tones on purpose.",
+    ),
+    "recoloured": Definition(
+        "Recoloured", "content", "lower",
+        "The same at the size at which photos are styled, where strokes count as well as shapes.",
+        "As at 160 px; noise and a fine pattern over an otherwise untouched photo lower it, too.",
+    ),
     "ssim": Definition(
         "SSIM", "content", "higher",
         "Structural similarity of the luminance to the photo's, in windows of 11 px (Wang et al., 2004): 1 = equal.",

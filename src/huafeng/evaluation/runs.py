@@ -86,7 +86,7 @@ class Run:
         ones in `folder`, beside the base generator that they need.
 
         Raises:
-            TrainingError: the runtime paints otherwise than the trained network.   OutputError: `folder` cannot be written.
+            OutputError: `folder` cannot be written.
         """
         exported = [self.folder / STYLES / f"{name}{SUFFIX}" for name in self.styles]
         codes = [art["code"].numpy() for art in self.painter.arts(self.styles).values()]

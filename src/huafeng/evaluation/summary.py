@@ -31,7 +31,8 @@ def pair_figures(found: Values, photos: Values, others: Values) -> dict[str, Fig
         others: of works, or of unrelated photos, in the photos' place.
     """
     figures = {}
-    same = _by_picture(photos) | {"faces-kept": np.ones(1), "face-shift": np.zeros(1)}
+    whole = {"recoloured-160": 1.0, "recoloured": 1.0, "faces-kept": 1.0, "face-shift": 0.0}  # what the photo itself has
+    same = _by_picture(photos) | {name: np.array([value]) for name, value in whole.items()}
     random = _by_picture(others)
     for name, values in _by_picture(found).items():
         measured = int((~np.isnan(values)).sum())

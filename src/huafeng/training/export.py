@@ -1,6 +1,6 @@
 """Trained networks -> the base generator file.
 
-It is a safetensors file with weights (float16) and onnx graphs as bytes, which hold no weights:
+It is a safetensors file with weights (float16, or float32 where that is too coarse) and onnx graphs as bytes without weights:
 - `graph.statistics`: the generator with live instance normalisation; its outputs are each layer's mean and variance;
 - `graph.picture`: the generator with norms folded into its convolutions, so that onnxruntime sees dense convolutions only;
 - `graph.encoder`: the style encoder, where one was trained; its weights' names begin with `encoder.`.
@@ -24,6 +24,7 @@ from huafeng.pixels import Array
 from huafeng.training.encoder import FARTHEST, Encoder
 from huafeng.training.graph import GraphWriter
 from huafeng.training.network import IMPULSE, Conv, Generator, GeneratorShape, conv_layers, upsampling_kernel
+from huafeng.training.precision import Precision
 
 
 class GeneratorWriter(GraphWriter):
@@ -172,13 +173,15 @@ def encoder_graph(encoder: Encoder) -> bytes:
     return g.model("encoder")
 
 
-def base_tensors(generator: Generator, encoder: Encoder | None = None) -> dict[str, Array]:
-    """Everything that the base file holds: float16 weights, and the graphs as uint8."""
+def base_tensors(generator: Generator, encoder: Encoder | None = None, precision: Precision = np.float16) -> dict[str, Array]:
+    """Everything that the base file holds: weights as `precision`, and the graphs as uint8."""
     layers = conv_layers(generator)
     tensors: dict[str, Array] = {}
 
     def put(name: str, value: Tensor) -> None:
-        tensors[name] = value.detach().float().numpy().astype(np.float16, order="C")  # safetensors writes memory as it lies
+        with np.errstate(over="ignore"):  # what float16 cannot hold fails the parity check
+            # safetensors writes memory as it lies
+            tensors[name] = value.detach().float().numpy().astype(precision, order="C")
 
     for name, layer in layers.items():
         put(f"{name}.weight", upsampling_kernel(layer.weight) if layer.up else layer.weight)

@@ -50,8 +50,13 @@ class Glance(NamedTuple):
     drawn: bool
 
 
-def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None], progress: Progress) -> Seen:
-    """Look at the pictures of a folder: near duplicates once, screenshots and drawings not at all."""
+def read(
+    pictures: Pictures, what: str, end: float, tell: Callable[[str], None], progress: Progress, threads: int | None = None
+) -> Seen:
+    """Look at the pictures of a folder, over threads (by default one a core).
+
+    Near duplicates count once, screenshots and drawings not at all.
+    """
     step = max(1.0, len(pictures) / MOST)
     chosen = sorted({int(k * step) for k in range(min(len(pictures), MOST))})
 
@@ -66,7 +71,7 @@ def read(pictures: Pictures, what: str, end: float, tell: Callable[[str], None],
 
     seen, looks, drawn = Seen(), list[Look](), list[str]()
     every = max(1, len(chosen) // KEPT)
-    with closing(in_order(one, chosen)) as results:
+    with closing(in_order(one, chosen, threads)) as results:
         for done, (i, found) in enumerate(zip(chosen, results, strict=True), 1):
             progress(done, len(chosen))
             if found is None:

@@ -45,6 +45,7 @@ class LookLesson(Told):
         vignette, grain, local_contrast: whether to learn these beside the colours.
         neutral_greys: leave greys without a tint.
         consent: by whose consent the pictures are used; needed where they show people.
+        threads: read pictures; None: one a core.
     """
 
     source: Path
@@ -56,6 +57,7 @@ class LookLesson(Told):
     local_contrast: bool = True
     neutral_greys: bool = False
     consent: str = ""
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
     """Read the folder and learn the look; see `learn`."""
     pictures = open_pictures(lesson.source, tell)
     end = time.monotonic() + 60 * lesson.minutes
-    seen = read(pictures, "pictures", end, tell, progress)
+    seen = read(pictures, "pictures", end, tell, progress, lesson.threads)
     count = len(seen.glimpses)
     if count < FEWEST and not force:
         there = f"{count} picture{' that differs' if count == 1 else 's that differ'}"
@@ -131,7 +133,9 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
         )
     check_consent(lesson, seen)
     untouched = (
-        read(open_pictures(lesson.untouched, tell), "untouched photos", end, tell, progress) if lesson.untouched else None
+        read(open_pictures(lesson.untouched, tell), "untouched photos", end, tell, progress, lesson.threads)
+        if lesson.untouched
+        else None
     )
     notes = []
     grey = sum(seen.grey)

@@ -44,7 +44,7 @@ def pack(runs: Sequence[Path], folder: Path) -> list[Path]:
     What paints in art styles needs no data for that; what other recipes leave is measured anew for its card, on theirs.
 
     Raises:
-        TrainingError: no run, other styles or shapes, or the runtime paints otherwise.   DataError: the data have gone.
+        TrainingError: no run, other styles or shapes.   DataError: the data have gone.
     """
     states = [earlier_weights(str(run), print) for run in runs]
     first = runs[0]

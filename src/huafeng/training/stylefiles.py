@@ -19,7 +19,6 @@ from safetensors.numpy import save as save_safetensors
 from torch import Tensor
 
 from huafeng.art import RIM, Generator, frame, noise_for
-from huafeng.errors import TrainingError
 from huafeng.files import write_whole
 from huafeng.pixels import F32, U8
 from huafeng.style import Card, Style
@@ -27,9 +26,15 @@ from huafeng.training.data import to_batch
 from huafeng.training.encoder import Encoder
 from huafeng.training.export import base_tensors
 from huafeng.training.network import Generator as TrainedGenerator
+from huafeng.training.precision import PARITY, PRECISIONS, Precision, note_differences
 
 THUMBNAIL_PX = 192
-PARITY = 3.0  # of 255: what float16 weights may change at most
+
+
+def rounded_art(art: Mapping[str, Tensor], precision: Precision) -> dict[str, F32]:
+    """A style's numbers as its file keeps them: the delta rounded, or left out where it is 0."""
+    rows = {part: row.numpy() for part, row in art.items() if part == "code" or row.any()}
+    return {part: row.astype(precision).astype(np.float32) if part == "delta" else row for part, row in rows.items()}
 
 
 def thumbnail(pixels: U8) -> bytes:
@@ -72,32 +77,31 @@ def export_styles(
 ) -> list[Path]:
     """Write the base generator and a style file for each of the arts {name: {"code": [K], "delta": [M]}}, as float32.
 
-    A delta is rounded to float16, and left out where it is 0. Where `base` is given, the styles are for that base generator
-    file, whose weights `trained` has, and it is not written. Gives the paths, the base first.
-
-    Raises:
-        TrainingError: the runtime paints otherwise than the trained network.
+    Weights and deltas are rounded to float16, unless that changes pictures too much (`WeightsDiffer` is warned). A delta is
+    left out where it is 0. Where `base` is given, the styles are for that base generator file, whose weights `trained` has,
+    and it is not written. Gives the paths, the base first.
     """
     trained = copy.deepcopy(trained).cpu().float().eval()
-    own = base is None
-    if base is None:
-        base = save_safetensors(base_tensors(trained, encoder and copy.deepcopy(encoder).cpu().float()))
-    sha256 = hashlib.sha256(base).hexdigest()
-    runtime, photo = Generator(base), test_photo()
+    encoder = encoder and copy.deepcopy(encoder).cpu().float()
+    photo = test_photo()
+    differences: list[dict[str, float]] = []
+    for precision in PRECISIONS:
+        data = base or save_safetensors(base_tensors(trained, encoder, precision))
+        runtime = Generator(data)
+        rounded = {name: rounded_art(art, precision) for name, art in arts.items()}
+        differences.append({name: parity(trained, runtime, tensors, photo) for name, tensors in rounded.items()})
+        if all(worst <= PARITY for worst in differences[-1].values()):
+            break
+    note_differences(differences)
+    sha256 = hashlib.sha256(data).hexdigest()
     styles = []
-    for (name, art), card in zip(arts.items(), cards, strict=True):
-        tensors = {part: row.numpy() for part, row in art.items() if part == "code" or row.any()}
-        if "delta" in tensors:
-            tensors["delta"] = tensors["delta"].astype(np.float16).astype(np.float32)
-        worst = parity(trained, runtime, tensors, photo)
-        if not worst <= PARITY:
-            raise TrainingError(f"{name}: the runtime differs from the trained network by {worst:.1f} of 255.")
+    for (name, tensors), card in zip(rounded.items(), cards, strict=True):
         picture = thumbnail(runtime.paint(photo, runtime.modulation(**tensors)))
         styles.append(Style(name, "art", tensors, Card(base_sha256=sha256, **card), picture))
     paths = [folder / f"{style.name}.style" for style in styles]
-    if own:
+    if base is None:
         paths.insert(0, folder / f"base-{sha256[:8]}.safetensors")
-        write_whole(paths[0], base, force=True)
+        write_whole(paths[0], data, force=True)
     for style, path in zip(styles, paths[-len(styles) :], strict=True):
         style.save(path, force=True)
     return paths

@@ -43,6 +43,8 @@ class Plan:
     resumed: bool
     device: str
     steps_given: bool
+    threads: int | None = None
+    """With so many it computes, or did before it goes on; None: as torch has it."""
 
 
 def plan(
@@ -64,7 +66,8 @@ def plan(
         raise TrainingError("Say which recipe to train (e.g. recipes/art.yaml), or which run to resume (--resume RUN).")
     if resume is not None and out is not None:
         raise TrainingError("A resumed run stays in its folder: leave --out away.")
-    begun = None if resume is None else read_options(resume)["options"]
+    before = {} if resume is None else read_options(resume)
+    begun = before.get("options")
     values = read_recipe(recipe) if recipe else begun
     options = resolve(change(values, settings))  # type: ignore[arg-type]
     if begun is not None and begun["recipe"] != options.recipe:
@@ -72,7 +75,8 @@ def plan(
     folder = resume or new_folder(out, recipe.stem if recipe else options.recipe)
     steps_given = recipe is not None or any(setting.startswith("steps=") for setting in settings)
     resumed = resume is not None and bool(checkpoint.listed(resume))  # a kill may come before the first one
-    return Plan(options, folder, resumed, chosen_device(device), steps_given)
+    threads = before.get("threads")
+    return Plan(options, folder, resumed, chosen_device(device), steps_given, threads if type(threads) is int else None)
 
 
 def chosen_device(device: Device) -> str:
@@ -178,8 +182,9 @@ def prepared(plan: Plan, processes: Processes, tell: Tell) -> Recipe:
 
 
 def write_options(plan: Plan) -> None:
-    """options.json: all options as resolved, and the versions they were resolved by."""
-    text = {"huafeng": huafeng.__version__, "torch": torch.__version__, "device": plan.device, "options": plain(plan.options)}
+    """options.json: all options as resolved, the versions they were resolved by, and the number of threads if it was chosen."""
+    text: dict[str, object] = {"huafeng": huafeng.__version__, "torch": torch.__version__, "device": plan.device}
+    text |= {"threads": plan.threads, "options": plain(plan.options)}
     write_whole(plan.folder / OPTIONS, json.dumps(text, indent=1, ensure_ascii=False).encode(), force=True)
 
 
