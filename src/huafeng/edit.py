@@ -149,7 +149,7 @@ class Edit(_Checked):
     styles: tuple[StyleWeight, ...]
     strength: float = 1.0
     stroke: float = 1.0
-    detail: float = 0.5
+    detail: float = 0.25
     keep_colors: bool = False
     region: Region | None = None
     faces: float | str = "auto"

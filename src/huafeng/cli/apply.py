@@ -64,7 +64,7 @@ def apply(
     ] = None,
     detail: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="How much of the photo's fine detail comes back (default 0.5)."),
+        typer.Option(metavar="0..1", help="How much of the photo's fine detail comes back (default 0.25)."),
     ] = None,
     keep_colors: Annotated[
         bool | None,
