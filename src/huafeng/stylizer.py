@@ -1,4 +1,4 @@
-"""One photo end to end: arts, translators and filters first, then looks, then the blend with the untouched photo; or enlarged."""
+"""One photo end to end: arts, translators and filters, then looks, then the blend with the untouched photo; or enlarged."""
 
 from __future__ import annotations
 

@@ -45,16 +45,17 @@ def read_filter(data: bytes) -> Method:
     except (ValueError, RecursionError) as error:
         raise StyleError(f"The style's filter is damaged: it is not a small JSON object ({error}).") from error
     if not isinstance(given, dict) or not isinstance(given.get("method"), str) or given["method"] not in METHODS:
-        method = shown(given.get("method")) if isinstance(given, dict) else shown(given)
-        raise StyleError(f"The style's filter has the method {method}, it must be one of {', '.join(METHODS)}.")
-    method = METHODS[given.pop("method")]
-    known = {entry.name: entry for entry in fields(method)}
+        found = shown(given.get("method") if isinstance(given, dict) else given)
+        raise StyleError(f"The style's filter has the method {found}, it must be one of {', '.join(METHODS)}.")
+    kind = METHODS[given.pop("method")]
+    known = {entry.name for entry in fields(kind)}
     for name, value in given.items():
         if name not in known:
             raise StyleError(f"The style's filter has an unknown parameter {shown(name)}.")
-        if (wrong := known[name].metadata["wrong"](value)) is not None:
-            raise StyleError(f"The style's filter has {name} {shown(value)}, it must be {wrong}.")
-    return method(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+        if (right := kind.fault(name, value)) is not None:
+            raise StyleError(f"The style's filter has {name} {shown(value)}, it must be {right}.")
+    checked: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return kind(**checked)
 
 
 def filter_bytes(method: Method) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple, get_args, get_type_hints
 
 from huafeng.pixels import F32, U8
 
@@ -15,7 +15,7 @@ Color = tuple[int, int, int]
 class Canvas(NamedTuple):
     """A photo at the size at which it is drawn.
 
-    planes: float32 [3, h, w] in 0..1.   unit: a hundredth of the short side, times the stroke size, px: all lengths are told in it.
+    planes: float32 [3, h, w] in 0..1.   unit: a hundredth of the short side, times the stroke size, px: lengths are told in it.
     focus: float32 [h, w] in 0..1, 1 = draw finely.   width, height: of the result, px.   threads: that share the work.
     """
 
@@ -28,41 +28,36 @@ class Canvas(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Method(ABC):
-    """A filter with its parameters. `working_px`: the short side at which it draws."""
+class Range:
+    """What a parameter may be, both ends included."""
 
-    working_px: int
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A filter with its parameters: colours, and numbers whose annotations tell their ranges.
+
+    working_px: the short side at which it draws.
+    """
+
+    working_px: Annotated[int, Range(64, 2048)] = 640
 
     @abstractmethod
     def paint(self, canvas: Canvas) -> U8:
         """The drawn photo, uint8 [height, width, 3]."""
 
-
-def number(default: float, least: float, most: float) -> Any:
-    """A parameter that is a number in a range."""
-
-    def wrong(value: object) -> str | None:
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return None if good and least <= value <= most else f"a number in {least:g}..{most:g}"  # type: ignore[operator]
-
-    return field(default=default, metadata={"wrong": wrong})
-
-
-def whole(default: int, least: int, most: int) -> Any:
-    """A parameter that is a whole number in a range."""
-
-    def wrong(value: object) -> str | None:
-        return None if type(value) is int and least <= value <= most else f"a whole number in {least}..{most}"
-
-    return field(default=default, metadata={"wrong": wrong})
-
-
-def color(red: int, green: int, blue: int) -> Any:
-    """A parameter that is a colour in sRGB."""
-
-    def wrong(value: object) -> str | None:
-        good = isinstance(value, list | tuple) and len(value) == 3
-        good = good and all(type(level) is int and 0 <= level <= 255 for level in value)  # type: ignore[attr-defined]
-        return None if good else "three whole numbers in 0..255"
-
-    return field(default=(red, green, blue), metadata={"wrong": wrong})
+    @classmethod
+    def fault(cls, name: str, value: object) -> str | None:
+        """What this parameter must be, where `value` is something else."""
+        hint = get_type_hints(cls, include_extras=True)[name]
+        if hint == Color:
+            good = isinstance(value, list | tuple) and len(value) == 3
+            good = good and all(type(level) is int and 0 <= level <= 255 for level in value)  # type: ignore[attr-defined]
+            return None if good else "three whole numbers in 0..255"
+        kind, limits = get_args(hint)
+        good = type(value) is int or (kind is float and type(value) is float and math.isfinite(value))
+        good = good and limits.least <= value <= limits.most
+        number = "number" if kind is float else "whole number"
+        return None if good else f"a {number} in {limits.least:g}..{limits.most:g}"

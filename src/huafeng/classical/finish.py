@@ -1,4 +1,4 @@
-"""From the filter's own size to the photo's: colours softly, edges of ink and pencil crisply, grain as fine as the photo's pixels."""
+"""From the filter's own size to the photo's: colours softly, edges of ink crisply, grain as fine as the photo's pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from huafeng.classical.planes import pixels_of
 from huafeng.classical.texture import clouds, white
 from huafeng.fullsize import STRIP, rows_of
-from huafeng.pixels import F32, U8, in_strips
+from huafeng.pixels import F32, U8, Array, in_strips
 
 TILE = 1024  # px: of the grain, which has nothing coarse in it that would be seen again
 Color = Sequence[int]
@@ -19,13 +19,13 @@ Color = Sequence[int]
 def grain_tile(scale: float, seed: int) -> F32:
     """A square of fine grain for a photo `scale` times as large as the filter's picture: mean 0, deviation about 1."""
     cell = max(1.0, scale)
-    return 0.75 * clouds(TILE, TILE, 1.6 * cell, seed) + 0.45 * white(TILE, TILE, seed + 7)
+    return 0.75 * clouds((TILE, TILE), 1.6 * cell, seed) + 0.45 * white((TILE, TILE), seed + 7)
 
 
 def crisp(field: F32, width: int, height: int, *, softness: float = 1.0, threads: int = 1) -> U8:
     """How much ink lies at each pixel of the large picture: uint8 [height, width].
 
-    `field` [h, w] is positive where there is ink, and grows by about one a pixel at its edges; they are enlarged and then cut at
+    `field` [h, w] is positive where there is ink, and grows by about one a pixel at its edges; it is enlarged and then cut at
     0 by a step of `softness` px of the large picture.
     """
     scale = width / field.shape[1]
@@ -42,7 +42,7 @@ def crisp(field: F32, width: int, height: int, *, softness: float = 1.0, threads
     return result
 
 
-def enlarged(planes: F32, width: int, height: int, *, threads: int = 1) -> U8:
+def enlarged(planes: Array, width: int, height: int, *, threads: int = 1) -> U8:
     """[3, h, w] in 0..1 -> uint8 [height, width, 3]."""
     small = Image.fromarray(pixels_of(planes))
     result = np.empty((height, width, 3), np.uint8)
@@ -57,7 +57,7 @@ def enlarged(planes: F32, width: int, height: int, *, threads: int = 1) -> U8:
 def pencilled(pencil: F32, width: int, height: int, paper: Color, lead: Color, grain_px: float, *, threads: int = 1) -> U8:
     """Graphite [h, w] (0 = bare paper, 1 = black) on rough paper: uint8 [height, width, 3].
 
-    The paper's grain, of `grain_px` of the small picture, is laid at full size: lead catches on its hills, in half tones the most.
+    The paper's grain, of `grain_px` of the small picture, is laid at full size: lead catches on its hills, most in half tones.
     """
     cell = grain_px * width / pencil.shape[1]
     grain = np.rint(42 * min(1.0, cell) * grain_tile(max(1.0, cell), 31)).astype(np.int16)

@@ -1,6 +1,6 @@
 """The flow: in which direction lines run at each pixel, and means along it.
 
-The structure tensor sums products of gradients over a neighbourhood; its minor eigenvector is the direction in which the picture
+The structure tensor sums products of gradients over a neighbourhood; its minor eigenvector is the direction in which a picture
 changes least (Brox et al. 2006; as brushes follow it: Kyprianidis, Kang & Doellner 2009). Line integral convolution: Cabral &
 Leedom, SIGGRAPH 1993.
 """

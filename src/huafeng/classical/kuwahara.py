@@ -1,7 +1,7 @@
 """Flat paint with sharp edges: the anisotropic Kuwahara filter (Kyprianidis, Kang & Doellner, Computer Graphics Forum 2009).
 
-Around each pixel lie eight sectors of an ellipse along the flow; the result is their means, weighted by how little they vary. A sector
-is a Gaussian, so that all means and variances come of two blurred pictures and are read at eight places.
+Around each pixel lie eight sectors of an ellipse along the flow; the result is their means, weighted by how little they vary. A
+sector is a Gaussian, so that all means and variances come of two blurred pictures and are read at eight places.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def kuwahara(planes: F32, flow: Flow, radius: float, *, sharpness: float = 4.0, 
     Args:
         planes: the picture.
         flow: of the same size.
-        radius: of the ellipse where there is no direction, px; where there is one, it becomes up to twice as long and half as wide.
+        radius: of the ellipse where there is no direction, px; where there is one, it is up to twice as long and half as wide.
         sharpness: the power of a sector's inverse variance that it counts by.
         threads: how many share the work.
     """

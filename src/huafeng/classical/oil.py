@@ -6,10 +6,11 @@ Shapes are those of the anisotropic Kuwahara filter (Kyprianidis, Kang & Doellne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from huafeng.classical.canvas import Canvas, Method, number, whole
+from huafeng.classical.canvas import Canvas, Method, Range
 from huafeng.classical.finish import enlarged
 from huafeng.classical.flow import flow_of
 from huafeng.classical.kuwahara import kuwahara
@@ -27,11 +28,11 @@ class Oil(Method):
     saturation: of colours.
     """
 
-    working_px: int = whole(680, 64, 2048)
-    stroke: float = number(2.4, 0.5, 16)
-    detail: float = number(0.05, 0.005, 1)
-    relief: float = number(0.26, 0, 2)
-    saturation: float = number(1.3, 0, 3)
+    working_px: Annotated[int, Range(64, 2048)] = 680
+    stroke: Annotated[float, Range(0.5, 16)] = 3.2
+    detail: Annotated[float, Range(0.005, 1)] = 0.08
+    relief: Annotated[float, Range(0, 2)] = 0.26
+    saturation: Annotated[float, Range(0, 3)] = 1.4
 
     def paint(self, canvas: Canvas) -> U8:
         """See Method."""
@@ -44,19 +45,21 @@ class Oil(Method):
         broad = self.stroke * unit
         paint, thick = blur(flat, unit), np.zeros_like(focus)
         everywhere = np.ones(focus.shape, bool)
-        brush = Brush(broad, 3.3 * broad, 0.22 * unit, 0.5)
+        brush = Brush(broad, 3.3 * broad, 0.22 * unit, 0.5, 0.18)
         lay(paint, thick, blur(flat, 0.4 * unit), sweep, brush, everywhere, 61, threads=threads)
-        for share, runs, target, tolerance, miss, seed in (
-            (0.54, sweep, flat, 0.36, self.detail, 71),
-            (0.25, flow, fine, 0.28, 1.3 * self.detail, 81),
+        for share, runs, target, tolerance, stray, miss, seed in (
+            (0.5, sweep, flat, 0.4, 0.10, self.detail, 71),
+            (0.22, flow, fine, 0.28, 0.05, 1.2 * self.detail, 81),
         ):
             size = share * broad
-            brush = Brush(size, 3.2 * size, 0.22 * unit, tolerance)
+            brush = Brush(size, 3.2 * size, 0.22 * unit, tolerance, stray)
             missed = blur(np.abs(luma(paint) - luma(target)) + 0.3 * np.abs(paint - target).sum(0), 0.8 * size)
             lay(paint, thick, target, runs, brush, missed > miss * (1 - 0.6 * focus), seed, threads=threads)
-        return enlarged(self._lit(paint, thick, unit), width, height, threads=threads)
+        paint += 0.5 * focus * (fine - paint)
+        return enlarged(self._lit(paint, thick * (1 - 0.5 * focus), unit), width, height, threads=threads)
 
     def _lit(self, paint: F32, thick: F32, unit: float) -> F32:
         dy, dx = gradient(blur(thick, 0.1 * unit))
+        paint = blur(paint, 0.7)  # each pixel has one stroke's colour: their edges are steps
         light = np.clip((dx + dy) * np.float32(0.2 * unit), -0.5, 0.5)
         return paint * (1 + np.float32(self.relief) * light) + np.float32(0.12 * self.relief) * np.maximum(light, 0)

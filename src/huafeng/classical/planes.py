@@ -7,8 +7,9 @@ import math
 import numpy as np
 from PIL import Image
 
-from huafeng.pixels import F32, U8
+from huafeng.pixels import F32, U8, Array
 
+_CONTRAST = 0.3  # of a luminance that may be stretched wholly
 _DIRECT = 3.0  # px: a wider Gaussian is taken of a reduced plane
 
 
@@ -17,7 +18,7 @@ def planes_of(pixels: U8) -> F32:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
 
 
-def pixels_of(planes: F32) -> U8:
+def pixels_of(planes: Array) -> U8:
     """Float32 [3, h, w] in 0..1, or [h, w], clipped -> uint8 [h, w, 3] or [h, w]."""
     levels = (np.clip(planes, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     return np.ascontiguousarray(levels.transpose(1, 2, 0)) if planes.ndim == 3 else levels
@@ -29,10 +30,10 @@ def luma(planes: F32) -> F32:
 
 
 def scaled(plane: F32, width: int, height: int) -> F32:
-    """[h, w] -> [height, width]: the mean of what shrinks, bicubic where it grows."""
+    """[h, w] -> [height, width]: bicubic where it grows, a triangle over what shrinks."""
     grows = width > plane.shape[1]
     image = Image.fromarray(plane)
-    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC if grows else Image.Resampling.BOX))
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC if grows else Image.Resampling.BILINEAR))
 
 
 def blur(planes: F32, sigma: float) -> F32:
@@ -46,7 +47,8 @@ def blur(planes: F32, sigma: float) -> F32:
     if factor <= 1:
         return _convolved(_convolved(planes, sigma, 0), sigma, 1)
     small = scaled(planes, max(1, round(width / factor)), max(1, round(height / factor)))
-    return scaled(blur(small, sigma * small.shape[1] / width), width, height)
+    triangle = factor**2 / 6  # the variance that shrinking has brought
+    return scaled(blur(small, (sigma**2 - triangle) ** 0.5 * small.shape[1] / width), width, height)
 
 
 def _convolved(plane: F32, sigma: float, axis: int) -> F32:
@@ -68,16 +70,18 @@ def _convolved(plane: F32, sigma: float, axis: int) -> F32:
     return result
 
 
-def smoothstep(values: F32, low: float | F32, high: float | F32) -> F32:
+def smoothstep(values: Array, low: float | Array, high: float | Array) -> F32:
     """0 below `low`, 1 above `high`, a smooth step between them: t^2 (3 - 2 t)."""
     t = np.clip((values - low) / np.maximum(np.subtract(high, low, dtype=np.float32), np.float32(1e-6)), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def stretched(light: F32, percent: float) -> F32:
-    """[h, w] with `percent` of its pixels below 0 and above 1, clipped; what has next to no contrast gets little."""
-    low, high = np.percentile(light[::4, ::4], (percent, 100 - percent))
-    return np.clip((light - np.float32(low)) / np.float32(max(high - low, 0.3)), 0, 1)
+    """[h, w] in 0..1 with `percent` of its pixels below 0 and above 1, clipped; little contrast is stretched little."""
+    low, high = np.percentile(light[::4, ::4], (percent, 100 - percent)).astype(np.float32)
+    share = np.float32(min(1.0, (high - low) / _CONTRAST))
+    whole = np.clip((light - low) / max(high - low, np.float32(_CONTRAST)), 0, 1)
+    return np.asarray(light + share * (whole - light), np.float32)
 
 
 def saturated(planes: F32, factor: float | F32) -> F32:
@@ -86,13 +90,13 @@ def saturated(planes: F32, factor: float | F32) -> F32:
     return np.asarray(light + (planes - light) * factor, np.float32)
 
 
-def gradient(plane: F32) -> tuple[F32, F32]:
+def gradient(plane: F32) -> tuple[Array, Array]:
     """Central differences down and across, per px; edges are continued outwards."""
     framed = np.pad(plane, 1, mode="edge")
     return (framed[2:, 1:-1] - framed[:-2, 1:-1]) / 2, (framed[1:-1, 2:] - framed[1:-1, :-2]) / 2
 
 
-def moved(planes: F32, right: F32, down: F32) -> F32:
+def moved(planes: F32, right: Array, down: Array) -> F32:
     """[C, h, w] read at places that lie `right` and `down` px away (to the nearest pixel)."""
     channels, height, width = planes.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)

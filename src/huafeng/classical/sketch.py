@@ -1,16 +1,17 @@
 """A pencil drawing (Lu, Xu & Jia, "Combining Sketch and Tone for Pencil Drawing Production", NPAR 2012).
 
-Tones get the histogram of pencil drawings. Hatching is a texture of strokes whose lead lies the thicker the darker the tone is, so that
-paper shows through as the texture to a power (their eq. 8). Lines: the flow's difference of Gaussians (Kang, Lee & Chui, NPAR 2007).
+Tones get the histogram of pencil drawings. Hatching is a texture of strokes whose lead lies the thicker the darker the tone is:
+the texture to a power, as theirs. Lines: a difference of Gaussians along the flow (Kang, Lee & Chui, NPAR 2007).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from huafeng.classical.canvas import Canvas, Color, Method, color, number, whole
+from huafeng.classical.canvas import Canvas, Color, Method, Range
 from huafeng.classical.finish import pencilled
 from huafeng.classical.flow import flow_of
 from huafeng.classical.kuwahara import kuwahara
@@ -31,14 +32,14 @@ class Sketch(Method):
     side.   shading: how much lead is hatched; contour: how much lies in lines.   The colours in sRGB.
     """
 
-    working_px: int = whole(800, 64, 2048)
-    pitch: float = number(0.42, 0.1, 4)
-    stroke: float = number(1.6, 0.2, 16)
-    line: float = number(0.13, 0.05, 2)
-    shading: float = number(1.0, 0, 3)
-    contour: float = number(1.7, 0, 5)
-    paper: Color = color(250, 248, 243)
-    lead: Color = color(38, 38, 42)
+    working_px: Annotated[int, Range(64, 2048)] = 800
+    pitch: Annotated[float, Range(0.1, 4)] = 0.42
+    stroke: Annotated[float, Range(0.2, 16)] = 1.6
+    line: Annotated[float, Range(0.05, 2)] = 0.13
+    shading: Annotated[float, Range(0, 3)] = 1.0
+    contour: Annotated[float, Range(0, 5)] = 1.7
+    paper: Color = (250, 248, 243)
+    lead: Color = (38, 38, 42)
 
     def paint(self, canvas: Canvas) -> U8:
         """See Method."""
@@ -54,7 +55,7 @@ class Sketch(Method):
         rough = 1 - 0.4 * focus
         lead = 0.45 * dark * dark
         for angle, seed, least, strength in _HATCHES:
-            strokes = smoothstep(hatching(*dark.shape, self.pitch * unit, self.stroke * unit, angle, seed), -1.3, 1.9)
+            strokes = smoothstep(hatching(dark.shape, self.pitch * unit, self.stroke * unit, angle, seed), -1.3, 1.9)
             lead += strength * np.maximum(dark - least, 0) / (1 - least) * (1 + rough * (1.5 * strokes - 0.75))
         near = 0.5 * light / (blur(light, 4 * unit) + 0.12)  # lines in the dark are lines as well
         fine = smoothstep(lines_of(near, flow, self.line * unit, 0.7 * unit, threads=threads), 0.006, 0.04)

@@ -1,7 +1,7 @@
 """Brush strokes, drawn by asking each pixel which stroke lies on top of it.
 
-Strokes begin at a jittered grid, run along the flow and have the colour under their middle; they end where the picture's colour is
-another one (Litwinowicz, SIGGRAPH 1997), and fine ones lie only where broad ones miss something (Hertzmann, SIGGRAPH 1998).
+Strokes begin at a jittered grid, run along the flow and have the colour under their middle; they end where the picture has
+another colour (Litwinowicz, SIGGRAPH 1997), and fine ones lie only where broad ones miss something (Hertzmann, SIGGRAPH 1998).
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ from huafeng.pixels import F32, Array, in_strips
 
 _STRIP = 32
 _TURN = 0.35  # radians: how far strokes stray from the flow, end to end
-_SHADE, _TINT = 0.13, 0.03  # how far a stroke's lightness and warmth stray, end to end
 
 
 @dataclass(frozen=True)
 class Brush:
-    """width, length: of a stroke, px.   bristle: px between bristles.   tolerance: sum of three channels' differences at which it ends."""
+    """width, length: of a stroke, px.   bristle: px between bristles.
+
+    tolerance: the sum of three channels' differences at which a stroke ends.
+
+    stray: how far strokes' lightness strays, end to end; their warmth a quarter of that.
+    """
 
     width: float
     length: float
     bristle: float
     tolerance: float
+    stray: float
 
 
 def lay(paint: F32, relief: F32, target: F32, flow: Flow, brush: Brush, wanted: Array, seed: int, *, threads: int = 1) -> None:
@@ -59,8 +64,8 @@ def lay(paint: F32, relief: F32, target: F32, flow: Flow, brush: Brush, wanted: 
     turn = np.arctan2(flow.y[at], flow.x[at]) + np.float32(_TURN) * chance(2)
     rank = np.where(wanted[at], chance(3) + np.float32(0.51), 0)
     color = blur(target, 0.35 * brush.width)[:, at[0], at[1]]
-    warm = np.float32(_TINT) * chance(5)
-    shown = np.clip(color * (1 + np.float32(_SHADE) * chance(4)) + np.stack([warm, 0 * warm, -warm]), 0, 1)
+    warm = np.float32(brush.stray / 4) * chance(5)
+    shown = np.clip(color * (1 + np.float32(brush.stray) * chance(4)) + np.stack([warm, 0 * warm, -warm]), 0, 1)
     begin_x, begin_y, cos, sin, rank = (
         values.astype(np.float32).ravel() for values in (middle_x, middle_y, np.cos(turn), np.sin(turn), rank)
     )

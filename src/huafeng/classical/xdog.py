@@ -15,7 +15,7 @@ RATIO = 1.6  # of the two Gaussians: near to a Laplacian (Marr & Hildreth 1980)
 
 
 def lines_of(plane: F32, flow: Flow, sigma: float, length: float, *, threads: int = 1) -> F32:
-    """Dark lines of a luminance [h, w]: the wider Gaussian minus the narrower, along the flow; positive on the dark side of edges.
+    """Dark lines of a luminance [h, w]: the wider Gaussian minus the narrower, along the flow; positive where edges are dark.
 
     `sigma` px: half of a line's width; `length` px: sigma of the mean along it.
     """
