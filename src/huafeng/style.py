@@ -2,10 +2,11 @@
 
 NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON object:
 
-    {"version": 1, "kind": "look", "art", "translator" or "enlarger", "name": "...", "card": {the fields of Card}}
+    {"version": 1, "kind": "look", "art", "translator", "filter" or "enlarger", "name": "...", "card": {the fields of Card}}
 
 Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` and `quiet` (art), as float16 or float32, or a
-network (translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), and perhaps
+network (translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), or `filter` (parameters as bytes: see
+`classical`), and perhaps
 `thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
@@ -26,6 +27,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from huafeng.classical import FILTER, read_filter
 from huafeng.errors import StyleError
 from huafeng.files import write_whole
 from huafeng.grade import TENSOR as GRADE
@@ -36,7 +38,7 @@ from huafeng.pixels import F32, Array
 
 FORMAT_VERSION = 1
 SUFFIX = ".style"
-KINDS = ("look", "art", *NETWORKS)
+KINDS = ("look", "art", FILTER, *NETWORKS)
 MAX_FILE_BYTES = 32 * 2**20  # of a look or an art; what brings a network may have MAX_NETWORK_BYTES
 MAX_THUMBNAIL_BYTES = 100_000
 MAX_THUMBNAIL_SIDE = 1024  # px
@@ -56,7 +58,7 @@ _FORMAT = Format(
     FORMAT_VERSION,
     MAX_NETWORK_BYTES,
     StyleError,
-    lambda name: ("U8",) if name in _PICTURES or name in BYTES else ("F16", "F32"),
+    lambda name: ("U8",) if name in _PICTURES or name in (FILTER, *BYTES) else ("F16", "F32"),
 )
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a title must not steer the terminal that shows it
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -166,12 +168,13 @@ class Style:
     Args:
         name: see `check_name`.
         kind: "look" (colour and tone), "art" (texture, stroke, shape: a code for the base generator), "translator" (a network
-            of its own), "enlarger" (a network that makes photos larger).
+            of its own), "filter" (drawn by rule), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
             local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
             "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code; perhaps
             "quiet" [1] in 0..1: the share of the generator's noise that is left away.
-            All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`.
+            All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`. filter: "filter", its
+            parameters as uint8 [N] (see `classical`).
         card: what people should know about it; art needs its `base_sha256`.
         thumbnail: a WebP, JPEG or PNG of at most 100 kB and 1024 px a side, or None.
         examples: at most six photos in this style, each a WebP, JPEG or PNG of at most 25 kB and 320 px a side.
@@ -181,7 +184,7 @@ class Style:
     """
 
     name: str
-    kind: Literal["look", "art", "translator", "enlarger"]
+    kind: Literal["look", "art", "translator", "filter", "enlarger"]
     tensors: Mapping[str, Array]
     card: Card
     thumbnail: bytes | None = None
@@ -194,6 +197,8 @@ class Style:
         tensors: Mapping[str, Array]
         if self.kind in NETWORKS:
             tensors = checked_network(self.kind, self.tensors)
+        elif self.kind == FILTER:
+            tensors = _checked_filter(self.tensors)
         else:
             tensors = {name: _checked_tensor(name, value) for name, value in self.tensors.items()}
         if self.kind == "look":
@@ -365,6 +370,16 @@ def _check_art(tensors: Mapping[str, Array]) -> None:
             raise StyleError(f"The style's {name!r} has the shape {shape}, it must be one row of 1 to {most} numbers.")
     if "quiet" in tensors and not 0 <= tensors["quiet"][0] <= 1:
         raise StyleError(f"The style's quiet is {tensors['quiet'][0]:g}, it must be in 0..1.")
+
+
+def _checked_filter(tensors: Mapping[str, Array]) -> dict[str, Array]:
+    value = tensors.get(FILTER)
+    if len(tensors) != 1 or not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1:
+        raise StyleError(f"The style is a filter and must hold its parameters as bytes, {FILTER!r}, and nothing else.")
+    read_filter(value.tobytes())
+    own = value.copy()
+    own.setflags(write=False)
+    return {FILTER: own}
 
 
 def _listed(tensors: Mapping[str, Array]) -> str:

@@ -1,4 +1,4 @@
-"""One photo end to end: arts and translators first, then looks, then the blend with the untouched photo; or enlarged."""
+"""One photo end to end: arts, translators and filters, then looks, then the blend with the untouched photo; or enlarged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from huafeng.classical import FILTER, drawn, read_filter
 from huafeng.edit import Edit
 from huafeng.errors import PhotoError, StyleError
-from huafeng.faces import GENTLE, available, find_frames, manner, place_of
+from huafeng.faces import GENTLE, available, face_mask, find_frames, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.grade import Grade, apply_grade
 from huafeng.library import Library
@@ -57,8 +58,8 @@ class Stylizer:
         """The photo with the edit applied, in the same size, alpha and source kept.
 
         Strength 0 returns the photo's own pixels. Where arts and looks are mixed in one edit, the weights compare arts with
-        arts and looks with looks: the arts are painted as one, the looks are graded as one, over it. A translator counts as an
-        art, but has no code that could be mixed: its result is blended with the others'.
+        arts and looks with looks: the arts are painted as one, the looks are graded as one, over it. Translators and filters
+        count as arts, but have no code that could be mixed: their results are blended with the others'.
 
         Raises:
             StyleError: a style is missing, damaged, made for another base generator, or an enlarger.
@@ -120,16 +121,15 @@ class Stylizer:
         return replace(photo, pixels=network.paint(photo.pixels), alpha=alpha)
 
     def _paint(self, pixels: U8, styles: list[tuple[Style, float]], edit: Edit) -> U8:
-        """All arts as one, then translators; blended by their weights."""
+        """All arts as one, then translators and filters; blended by their weights."""
         result, total = pixels, 0.0
-        for begin, working_px, share in self._painters(styles):
-            painted = self._painted(pixels, begin, working_px, edit)
+        for painted, share in self._results(pixels, styles, edit):
             total += share
             result = blend(result, painted, share / total, threads=self.threads)
         return result
 
-    def _painters(self, styles: list[tuple[Style, float]]) -> Iterator[tuple[Begin, int, float]]:
-        """What paints, at which working size, with which weight."""
+    def _results(self, pixels: U8, styles: list[tuple[Style, float]], edit: Edit) -> Iterator[tuple[U8, float]]:
+        """The photo as each of them paints it, with its weight."""
         arts = [(style, share) for style, share in styles if style.kind == "art"]
         if arts:
             generator = self.generator(arts[0][0])
@@ -139,14 +139,24 @@ class Stylizer:
                 statistics = generator.statistics(working, modulation)
                 return lambda part: generator.paint(part, modulation, statistics=statistics)
 
-            yield begin, WORKING_PX, sum(share for _, share in arts)
+            yield self._painted(pixels, begin, WORKING_PX, edit), sum(share for _, share in arts)
         for style, share in styles:
             if style.kind == TRANSLATOR:
                 network = self.translator(style)
-                yield network.begin, network.plan.working_px, share
+                yield self._painted(pixels, network.begin, network.plan.working_px, edit), share
+            elif style.kind == FILTER:
+                yield self._drawn(pixels, style, edit), share
+
+    def _drawn(self, pixels: U8, style: Style, edit: Edit) -> U8:
+        method, gentleness, focus = read_filter(style.tensors[FILTER].tobytes()), _gentleness(edit), None
+        if gentleness > 0:
+            height, width = pixels.shape[:2]
+            faces = face_mask(resize(pixels, *working_size(width, height, 1.0, method.working_px)))
+            focus = np.rint(faces * np.float32(gentleness)).astype(np.uint8)
+        return drawn(method, pixels, stroke=edit.stroke, focus=focus, threads=self.threads)
 
     def _painted(self, pixels: U8, begin: Begin, working_px: int, edit: Edit) -> U8:
-        gentleness = float(edit.faces) if edit.faces != "auto" else GENTLE if available() else 0.0
+        gentleness = _gentleness(edit)
         frames = find_frames(pixels) if gentleness > 0 else []
         height, width = pixels.shape[:2]
         working = resize(pixels, *working_size(width, height, edit.stroke, working_px))
@@ -197,6 +207,10 @@ class Stylizer:
                     del self._generators[next(iter(self._generators))]
                 self._generators[path] = Generator.open(path, threads=self.threads)
             return self._generators[path]
+
+
+def _gentleness(edit: Edit) -> float:
+    return float(edit.faces) if edit.faces != "auto" else GENTLE if available() else 0.0
 
 
 def cores() -> int:

@@ -22,6 +22,7 @@ KINDS = {
     "art": "art (texture, stroke, shape)",
     "look": "look (colour and tone)",
     "translator": "translator (a network of its own)",
+    "filter": "filter (drawn by rule)",
     "enlarger": "enlarger (for --enlarge)",
 }
 
