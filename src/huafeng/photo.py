@@ -19,8 +19,8 @@ from huafeng.pixels import U8
 __all__ = ["DEFAULT_LIMITS", "READ", "WRITTEN", "EncodeOptions", "Limits", "Photo", "Source"]
 
 DEFAULT_LIMITS = Limits()
-WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-READ = (*WRITTEN, ".heic", ".heif")
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".jpe", ".jfif")
+READ = (*WRITTEN, ".heic", ".heif", ".hif", ".gif", ".mpo", ".jps", ".avifs")
 
 
 def pictures_in_folder(folder: Path) -> list[Path]:
@@ -57,11 +57,13 @@ class Photo:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Self:
-        """Read a JPEG, PNG, WebP, AVIF, TIFF (its first page) or HEIC file (with the extra `heic`).
+        """Read a JPEG, PNG, WebP, AVIF, TIFF, GIF (of one frame) or HEIC file (with the extra `heic`).
 
         The picture is turned upright and converted from its colour profile to sRGB (relative colorimetric, black point
-        compensation; a broken profile counts as none, CMYK without one is converted plainly). 16-bit colours are
-        rounded to 8 bit; grey floats are taken as 0..1.
+        compensation; a broken profile counts as none, CMYK without one is converted plainly). Without a profile its other
+        colour tags count: PNG's cICP, sRGB, gAMA and cHRM, the nclx of AVIF and HEIC, Adobe RGB by EXIF. HDR (PQ, HLG) is
+        tone-mapped by BT.2390 so that 203 cd/m2 and more end as white. 16-bit colours are rounded to 8 bit, (v + 128) // 257;
+        floats are taken as 0..1. Of a TIFF's pages, the first that is no reduced picture and no mask is read.
 
         Raises:
             PhotoError: not there, not readable, too large, animated, cut off, damaged or not such an image.
@@ -82,12 +84,12 @@ class Photo:
             raise PhotoError(f"{path} may not be read by you: change its permissions.") from error
         except (OSError, ValueError) as error:
             raise PhotoError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
-        return cls(*decode(data, str(path), limits))
+        return cls(*decode(data, str(path), limits)[:3])
 
     @classmethod
     def from_bytes(cls, data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Self:
         """Like `open`, for the bytes of a file."""
-        return cls(*decode(data, "The picture", limits))
+        return cls(*decode(data, "The picture", limits)[:3])
 
     @classmethod
     def from_array(cls, pixels: U8, alpha: U8 | None = None) -> Self:

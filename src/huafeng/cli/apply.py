@@ -138,6 +138,12 @@ def apply(
     profile: Annotated[Profile, typer.Option(help="Colours in sRGB, or in the photo's own profile.")] = Profile.SRGB,
     keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep the place where the photo was taken.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    max_megabytes: Annotated[
+        float | None, typer.Option(min=0.001, metavar="MB", help="The largest file that is read (default: 1000).")
+    ] = None,
+    max_megapixels: Annotated[
+        float | None, typer.Option(min=0.001, metavar="MP", help="The largest photo that is read (default: 200).")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Photos at once (default: cores, up to 4).")
     ] = None,
@@ -154,6 +160,7 @@ def apply(
     from huafeng.cli.plan import is_photo, is_there, plan
     from huafeng.errors import EditError, PhotoError
     from huafeng.library import Library
+    from huafeng.photo import DEFAULT_LIMITS, Limits
 
     if edit is not None and not is_there(Path(style)):
         raise PhotoError(f"There is no file {style}; with --edit all arguments are photos, as the edit has the style.")
@@ -195,6 +202,10 @@ def apply(
         options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
         force=force,
         save_edit=save_edit,
+        limits=Limits(
+            DEFAULT_LIMITS.max_bytes if max_megabytes is None else round(max_megabytes * 1e6),
+            DEFAULT_LIMITS.max_pixels if max_megapixels is None else round(max_megapixels * 1e6),
+        ),
     )
     raise typer.Exit(Batch(order, planned, jobs, library).run())
 

@@ -18,7 +18,7 @@ from huafeng.cli.report import console, reason
 from huafeng.edit import Edit
 from huafeng.files import check_output, write_whole
 from huafeng.library import Library
-from huafeng.photo import EncodeOptions, Photo
+from huafeng.photo import DEFAULT_LIMITS, EncodeOptions, Limits, Photo
 from huafeng.pixels import U8
 from huafeng.region import MaskResized
 from huafeng.style import Style
@@ -35,6 +35,7 @@ class Order(NamedTuple):
     options: EncodeOptions
     force: bool
     save_edit: bool
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Stopped(Exception):
@@ -116,7 +117,9 @@ class Batch:
         if order.save_edit:
             check_output(job.edit_file, order.force)
         self._go_on()
-        photo = Photo.open(job.photo)
+        photo = Photo.open(job.photo, limits=order.limits)
+        for note in photo.source.notes:
+            typer.echo(f"Note: {job.photo}: {note}.", err=True)
         self._go_on()
         height, width = photo.pixels.shape[:2]
         with self._large if height * width > LARGE_PIXELS else contextlib.nullcontext():
