@@ -37,6 +37,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 # What the numbers may be instead, as text.
 _WORDS: dict[str, tuple[str, ...]] = {"faces": ("auto",), "skin": ("auto", "off")}
+INTERPOLATIONS = ("trilinear", "tetrahedral")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -141,6 +142,7 @@ class Edit(_Checked):
             where OpenCV (the extra `portrait`) is installed, and 0 elsewhere; a number above 0 needs it.
         skin: how far looks may shift the colours of skin, as a CIEDE2000 difference 0..100; "off" as far as they do.
             "auto" is 4 where OpenCV (the extra `portrait`) is installed, and "off" elsewhere; a number needs it.
+        interpolation: between the nodes of a look's table, "trilinear" or "tetrahedral".
 
     Raises:
         EditError: one or more fields are not valid; all problems are in it.
@@ -154,6 +156,7 @@ class Edit(_Checked):
     region: Region | None = None
     faces: float | str = "auto"
     skin: float | str = "auto"
+    interpolation: str = "trilinear"
 
     @property
     def weights(self) -> dict[str, float]:
@@ -164,6 +167,8 @@ class Edit(_Checked):
     def to_json(self) -> str:
         """The edit as JSON that people can read, always in the same order."""
         document: dict[str, Any] = {"version": EDIT_VERSION, **vars(self)}
+        if self.interpolation == INTERPOLATIONS[0]:  # as edits of earlier versions are
+            del document["interpolation"]
         document["styles"] = [vars(entry) for entry in self.styles]
         if self.region is not None:
             kind = next(kind for kind, region in _REGION_KINDS.items() if isinstance(self.region, region))
@@ -258,6 +263,8 @@ def _problem(name: str, value: object) -> str | None:
             return f"{name} is {reprlib.repr(value)}, it must be a text that is not empty"
         if _CONTROL.search(value):
             return f"{name} is {reprlib.repr(value)}, it must not hold control characters or broken Unicode"
+    elif name == "interpolation" and value not in INTERPOLATIONS:
+        return f"interpolation is {reprlib.repr(value)}, it must be {' or '.join(INTERPOLATIONS)}"
     elif name == "keep_colors" and not isinstance(value, bool):
         return f"keep_colors is {reprlib.repr(value)}, it must be true or false"
     return None

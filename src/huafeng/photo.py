@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, Unpack
@@ -12,11 +13,17 @@ import numpy as np
 
 from huafeng.errors import PhotoError
 from huafeng.files import check_output, write_whole
-from huafeng.photo_decode import Limits, Source, decode, too_many_bytes
+from huafeng.photo_decode import Limits, Source, Table, decode, samples, too_many_bytes
 from huafeng.photo_encode import EncodeOptions, Profile, encode, format_of
 from huafeng.pixels import U8
 
 __all__ = ["DEFAULT_LIMITS", "READ", "WRITTEN", "EncodeOptions", "Limits", "Photo", "Source"]
+
+
+
+class Remark(UserWarning):
+    """What a user should know of what was read or done, and can do nothing wrong by."""
+
 
 DEFAULT_LIMITS = Limits()
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".jpe", ".jfif")
@@ -68,22 +75,7 @@ class Photo:
         Raises:
             PhotoError: not there, not readable, too large, animated, cut off, damaged or not such an image.
         """
-        path = Path(path)
-        try:
-            status = path.stat()
-            if stat.S_ISDIR(status.st_mode):
-                raise PhotoError(f"{path} is a folder: give the name of a photo in it.")
-            if not stat.S_ISREG(status.st_mode):
-                raise PhotoError(f"{path} is not a file.")
-            if status.st_size > limits.max_bytes:
-                raise too_many_bytes(str(path), status.st_size, limits)
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise PhotoError(f"There is no file {path}.") from error
-        except PermissionError as error:
-            raise PhotoError(f"{path} may not be read by you: change its permissions.") from error
-        except (OSError, ValueError) as error:
-            raise PhotoError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+        data = _bytes_of(Path(path), limits)
         return cls(*decode(data, str(path), limits)[:3])
 
     @classmethod
@@ -159,6 +151,34 @@ class Photo:
         format = format_of(path)
         check_output(path, force)
         write_whole(path, self.to_bytes(format, **options), force=force)
+
+
+def table_in(path: Path, is_wanted: Callable[[int, int], bool], *, limits: Limits = DEFAULT_LIMITS) -> Table | None:
+    """A picture's samples as they are stored, for pictures that hold data; None where its width and height are not wanted.
+
+    Raises:
+        PhotoError: as for `Photo.open`.
+    """
+    return samples(_bytes_of(path, limits), str(path), limits, is_wanted)
+
+
+def _bytes_of(path: Path, limits: Limits) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise PhotoError(f"{path} is a folder: give the name of a photo in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoError(f"{path} is not a file.")
+        if status.st_size > limits.max_bytes:
+            raise too_many_bytes(str(path), status.st_size, limits)
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise PhotoError(f"There is no file {path}.") from error
+    except PermissionError as error:
+        raise PhotoError(f"{path} may not be read by you: change its permissions.") from error
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+    return data
 
 
 def _checked(array: U8, name: str, channels: tuple[int, ...]) -> U8:

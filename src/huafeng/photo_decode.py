@@ -21,9 +21,9 @@ from huafeng import colortags, exif, hdr, icc
 from huafeng.colortags import ColorTag
 from huafeng.errors import PhotoError
 from huafeng.heic import open_heic
-from huafeng.photo_png import chunks_before_pixels, rounded_16_bit
+from huafeng.photo_png import chunks_before_pixels, rounded_16_bit, samples_16_bit
 from huafeng.photo_tiff_read import TiffPage, open_tiff
-from huafeng.pixels import U8
+from huafeng.pixels import U8, Array
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -203,6 +203,43 @@ def decode(data: bytes, name: str, limits: Limits, *, short_side_px: int | None 
     if whole is not None:
         decoded = decoded._replace(size=whole[::-1] if exif.orientation(information) >= 5 else whole)
     return decoded._replace(source=source)
+
+
+class Table(NamedTuple):
+    """samples: uint8 or uint16 [H, W, 3], as they are stored.   lossy: the format does not keep them exactly."""
+
+    samples: Array
+    lossy: bool
+
+
+def samples(data: bytes, name: str, limits: Limits, is_wanted: Callable[[int, int], bool]) -> Table | None:
+    """What `photo.table_in` says."""
+    if not data:
+        raise PhotoError(f"{name} is empty.")
+    opened = open_picture(io.BytesIO(data), name, limits)
+    if not is_wanted(*opened.size):
+        return None
+    lossy = opened.format in {"JPEG", "AVIF", "HEIC"} or (opened.format == "WEBP" and not _is_lossless_webp(data))
+    with _told(name):
+        image = opened.image
+        if isinstance(image, TiffPage):
+            deep = image.samples()
+            if deep is not None:
+                return Table(_three(deep), lossy)
+            image_8_bit: Image.Image = image.decoded()
+        elif isinstance(image, PngImageFile) and (values := samples_16_bit(image, data)) is not None:
+            return Table(_three(values[..., :3]), lossy)
+        else:
+            image.load()
+            image_8_bit = image
+        if image_8_bit.mode.startswith("I"):
+            return Table(_three(np.clip(np.asarray(image_8_bit), 0, 2**16 - 1).astype(np.uint16)[..., None]), lossy)
+        return Table(np.asarray(image_8_bit.convert("RGB")), lossy)
+
+
+def _three(values: Array) -> Array:
+    """[H, W, C] as [H, W, 3]: grey three times, or the first three."""
+    return np.repeat(values[..., :1], 3, -1) if values.shape[2] < 3 else np.ascontiguousarray(values[..., :3])
 
 
 def _color_tag(opened: Opened, information: Image.Exif, data: bytes) -> ColorTag | None:

@@ -6,12 +6,13 @@ import io
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from huafeng.pixels import U8
 
-_STRIP_ROWS = 64
+U16 = NDArray[np.uint16]
 _FROM_16_BIT = ((np.arange(2**16, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 
 
@@ -33,40 +34,37 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def rounded_16_bit(image: PngImageFile, data: bytes) -> Image.Image | None:
-    """A PNG of 16-bit colours as RGB or RGBA, rounded; None for any other.
+def samples_16_bit(image: PngImageFile, data: bytes) -> U16 | None:
+    """The samples of a PNG of 16-bit colours, uint16 [H, W, C]: RGB, RGBA, or grey three times and alpha; None for any other.
 
     Pillow gives the upper byte of each sample. Its unpacker for the other byte order gives the lower one.
     """
     if not image.tile or image.tile[0].args not in ("RGB;16B", "RGBA;16B", "LA;16B"):
         return None
     rawmode = str(image.tile[0].args)
-    key = image.info.get("transparency")
     other = PngImageFile(io.BytesIO(data))
     if rawmode == "LA;16B":  # as long as RGBA of 8 bits: grey high and low, alpha high and low
         other.tile = [tile._replace(args="RGBA") for tile in other.tile]
         other.load()
-        return _joined(image, lambda box: np.asarray(other.crop(box)).view(">u2")[..., [0, 0, 0, 1]], None)
+        return np.asarray(np.asarray(other).view(">u2")[..., [0, 0, 0, 1]], np.uint16)
     other.tile = [tile._replace(args=rawmode.replace("16B", "16L")) for tile in other.tile]
     image.load()
     other.load()
+    values = np.asarray(image).astype(np.uint16)
+    values <<= 8
+    values |= np.asarray(other)
+    return values
 
-    def samples(box: tuple[int, int, int, int]) -> np.ndarray:  # type: ignore[type-arg]
-        return np.asarray(image.crop(box)).astype(np.uint16) << 8 | np.asarray(other.crop(box))
 
-    return _joined(image, samples, key if isinstance(key, tuple) else None)
-
-
-def _joined(image: PngImageFile, samples, key: tuple[int, ...] | None) -> Image.Image:  # type: ignore[no-untyped-def]
-    width, height = image.size
-    channels = 4 if image.mode == "RGBA" or key else 3
-    result: U8 = np.empty((height, width, channels), np.uint8)
-    for top in range(0, height, _STRIP_ROWS):
-        bottom = min(height, top + _STRIP_ROWS)
-        values = samples((0, top, width, bottom))
-        result[top:bottom, :, : values.shape[2]] = _FROM_16_BIT[values]
-        if key:
-            result[top:bottom, :, 3] = np.where((values == key).all(-1), 0, 255)
-    joined = Image.frombytes("RGBA" if channels == 4 else "RGB", image.size, result)
+def rounded_16_bit(image: PngImageFile, data: bytes) -> Image.Image | None:
+    """A PNG of 16-bit colours as RGB or RGBA of 8 bits, rounded; None for any other."""
+    key = image.info.get("transparency")
+    values = samples_16_bit(image, data)
+    if values is None:
+        return None
+    rounded: U8 = _FROM_16_BIT[values]
+    if isinstance(key, tuple) and values.shape[2] == 3:
+        rounded = np.dstack([rounded, np.where((values == key).all(-1), 0, 255).astype(np.uint8)])
+    joined = Image.fromarray(rounded)
     joined.info = {name: value for name, value in image.info.items() if name != "transparency"}
     return joined

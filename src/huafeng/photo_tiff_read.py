@@ -102,6 +102,18 @@ class TiffPage:
         image.load()
         return image
 
+    def samples(self) -> Array | None:
+        """The samples of 16 bits, uint16 [H, W, C], as they are stored; None where they have other bits."""
+        if set(_bits(self.tags)) != {16} or self.tags.get(_COMPRESSION, 1) not in {_PLAIN, _LZW, _PACKBITS, _ZSTD, *_DEFLATES}:
+            return None
+        if set(_numbers(self.tags.get(_FORMAT, _UNSIGNED))) != {_UNSIGNED}:
+            return None
+        layout = _Layout.of(self.tags, 16, False, int(self.tags.get(_SAMPLES, 1)))
+        result = np.empty((layout.height, layout.width, layout.samples), np.uint16)
+        for rows, columns, channels, values in layout.segments(self.data):
+            result[rows, columns, channels] = values
+        return result
+
     def _by_samples(self, bits: tuple[int, ...]) -> Image.Image:
         tags = self.tags
         photometric = tags.get(_PHOTOMETRIC, _GREY)

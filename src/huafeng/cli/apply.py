@@ -35,6 +35,13 @@ class Part(StrEnum):
     BACKGROUND = "background"
 
 
+class Interpolation(StrEnum):
+    """How colours between the nodes of a table are found."""
+
+    TRILINEAR = "trilinear"
+    TETRAHEDRAL = "tetrahedral"
+
+
 class Profile(StrEnum):
     """The result's colour profile."""
 
@@ -129,6 +136,9 @@ def apply(
             "Default: beside the photo, as holiday-monet.jpg.",
         ),
     ] = None,
+    interpolation: Annotated[
+        Interpolation | None, typer.Option(help="Between the nodes of a look's table (default: trilinear).")
+    ] = None,
     save_edit: Annotated[bool, typer.Option("--save-edit", help="Write the edit as well: RESULT.edit.json.")] = False,
     format: Annotated[Format | None, typer.Option(help="Default: the photo's own, JPEG for a HEIC.")] = None,
     quality: Annotated[
@@ -156,7 +166,7 @@ def apply(
     huafeng apply --edit holiday.json album   does to an album what was done to holiday
     huafeng apply --enlarge 2 holiday.jpg     writes holiday-x2.jpg, twice as large
     """
-    from huafeng.cli.batch import Batch, Order
+    from huafeng.cli.batch import Batch, Order, notes
     from huafeng.cli.plan import is_photo, is_there, plan
     from huafeng.errors import EditError, PhotoError
     from huafeng.library import Library
@@ -170,6 +180,7 @@ def apply(
         "detail": detail,
         "keep_colors": keep_colors,
         "faces": faces,
+        "interpolation": None if interpolation is None else interpolation.value,
     }
     if skin is not None:
         changes["skin"] = _number(skin)
@@ -180,7 +191,8 @@ def apply(
     task: Edit | Style
     if enlarge is None:
         task = wanted = _edit(style, edit, changes, where)
-        names = _names(wanted, library)
+        with notes():
+            names = _names(wanted, library)
     else:
         given = [value for value in (*changes.values(), *where, edit) if value is not None]
         if given or save_edit:

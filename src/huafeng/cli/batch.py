@@ -18,7 +18,7 @@ from huafeng.cli.report import console, reason
 from huafeng.edit import Edit
 from huafeng.files import check_output, write_whole
 from huafeng.library import Library
-from huafeng.photo import DEFAULT_LIMITS, EncodeOptions, Limits, Photo
+from huafeng.photo import DEFAULT_LIMITS, EncodeOptions, Limits, Photo, Remark
 from huafeng.pixels import U8
 from huafeng.region import MaskResized
 from huafeng.style import Style
@@ -58,7 +58,7 @@ class Batch:
 
     def run(self) -> int:
         """Do the work and return the exit code. With a single photo its error is raised instead."""
-        with _notes():
+        with notes():
             return self._run()
 
     def _run(self) -> int:
@@ -143,7 +143,7 @@ def _tell(job: Job) -> None:
 
 
 @contextlib.contextmanager
-def _notes() -> Iterator[None]:
+def notes() -> Iterator[None]:
     """Tell a resized mask (once for photos of one size) as a note; other warnings stay as they are."""
     with warnings.catch_warnings():
         others = warnings.showwarning
@@ -156,7 +156,7 @@ def _notes() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, MaskResized):
+            if issubclass(category, MaskResized | Remark):
                 typer.echo(f"Note: {message}", err=True)
             else:
                 others(message, category, filename, lineno, file, line)
