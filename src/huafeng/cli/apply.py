@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -12,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from huafeng.edit import Edit
     from huafeng.library import Library
+    from huafeng.photo import Limits
     from huafeng.style import Style
 
 _STYLE_FIRST = "The style comes first: huafeng apply STYLE PHOTO..."
@@ -136,6 +138,9 @@ def apply(
             "Default: beside the photo, as holiday-monet.jpg.",
         ),
     ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Of folders, take the pictures in their folders as well.")
+    ] = False,
     interpolation: Annotated[
         Interpolation | None, typer.Option(help="Between the nodes of a look's table (default: trilinear).")
     ] = None,
@@ -170,7 +175,6 @@ def apply(
     from huafeng.cli.plan import is_photo, is_there, plan
     from huafeng.errors import EditError, PhotoError
     from huafeng.library import Library
-    from huafeng.photo import DEFAULT_LIMITS, Limits
 
     if edit is not None and not is_there(Path(style)):
         raise PhotoError(f"There is no file {style}; with --edit all arguments are photos, as the edit has the style.")
@@ -199,7 +203,7 @@ def apply(
             raise EditError(["--enlarge gives no style: of the other options only those of files go with it"])
         task, names = _enlarger(enlarge, library)
     try:
-        planned = plan([style, *typed] if edit or enlarge else typed, names, out, suffix)
+        planned = plan([style, *typed] if edit or enlarge else typed, names, out, suffix, recursive=recursive)
     except PhotoError as error:
         # a picture is a style as well: told by what stands where photos should
         swapped = (
@@ -214,10 +218,7 @@ def apply(
         options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
         force=force,
         save_edit=save_edit,
-        limits=Limits(
-            DEFAULT_LIMITS.max_bytes if max_megabytes is None else round(max_megabytes * 1e6),
-            DEFAULT_LIMITS.max_pixels if max_megapixels is None else round(max_megapixels * 1e6),
-        ),
+        limits=_limits(max_megabytes, max_megapixels),
     )
     raise typer.Exit(Batch(order, planned, jobs, library).run())
 
@@ -273,7 +274,7 @@ def _edit(style: str, file: Path | None, changes: dict[str, Any], where: Where) 
     else:
         document = {"version": EDIT_VERSION, "styles": [{"style": "unknown"}]}
         try:
-            document["styles"] = [vars(entry) for entry in parse_styles(style)]
+            document["styles"] = [vars(entry) for entry in parse_styles(style, _is_file)]
         except EditError as error:  # the options are still to be judged, with a style that stands in
             problems += error.problems
     document |= {name: value for name, value in changes.items() if value is not None}
@@ -291,6 +292,23 @@ def _edit(style: str, file: Path | None, changes: dict[str, Any], where: Where) 
     if problems:
         raise EditError(problems)
     return found
+
+
+def _limits(megabytes: float | None, megapixels: float | None) -> Limits | None:
+    """The limits as typed; None where none is."""
+    from huafeng.photo import DEFAULT_LIMITS, Limits
+
+    if megabytes is None and megapixels is None:
+        return None
+    return Limits(
+        DEFAULT_LIMITS.max_bytes if megabytes is None else round(megabytes * 1e6),
+        DEFAULT_LIMITS.max_pixels if megapixels is None else round(megapixels * 1e6),
+    )
+
+
+def _is_file(name: str) -> bool:
+    """Whether a style's name is that of a file as it stands."""
+    return os.path.isfile(name)  # noqa: PTH113 - Path.is_file() raises where a name is too long
 
 
 def _number(text: str) -> float | str:
