@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huafeng import cube
-from huafeng.cube import read_cube, read_hald, write_cube, write_hald
+from huafeng.cube import read_3dl, read_cube, read_exact, read_exact_hald, read_hald, write_cube, write_hald
 from huafeng.errors import LutError
 from huafeng.look import Lut, apply_lut
 
@@ -38,8 +40,30 @@ def test_red_is_the_fastest_axis() -> None:
         "LUT_3D_SIZE 2\n" + CORNERS.replace("1 1 0\n", "+1.0 1e0 -.0\n# between\n\n"),
         IDENTITY.replace("1 1 1", "1.5 1e3 2").replace("0 0 0", "-1 -1e-9 0"),  # clipped
         "LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 0.0 1.0\n" + CORNERS,
+        "LUT_1D_INPUT_RANGE 0 2\n" + IDENTITY,
+        'TITLE "a"\nTITLE "b"\nCREATOR somebody\n"quoted"\n' + IDENTITY,
+        "; old\n// new\n" + IDENTITY.replace("1 0 1", "1 0 1 # red and blue"),
+        IDENTITY + "\x1a",
+        IDENTITY + "\0\0\0",
+        IDENTITY + "\n\x1a\nwhat is behind the end 9 9",
+        IDENTITY.replace("\n", "\r"),
     ],
-    ids=["crlf", "bom", "spaces and case", "domain 0..1", "comments in the data", "clipped", "range 0..1"],
+    ids=[
+        "crlf",
+        "bom",
+        "spaces and case",
+        "domain 0..1",
+        "comments in the data",
+        "clipped",
+        "range 0..1",
+        "1D range",
+        "stray words",
+        "other comments",
+        "Ctrl-Z",
+        "NUL",
+        "behind the end",
+        "cr",
+    ],  # fmt: skip
 )
 def test_dialects_of_the_same_table(text: str) -> None:
     assert np.array_equal(read_cube(text).table, Lut.identity(2).table)
@@ -66,14 +90,14 @@ def test_a_shaper_comes_before_the_3d_table() -> None:
     text = "LUT_1D_SIZE 3\nLUT_3D_SIZE 2\n0 0 0\n0.5 0.25 0.5\n1 1 1\n"
     text += "".join(f"{1 - int(r)} {1 - int(g)} {1 - int(b)}\n" for r, g, b in map(str.split, CORNERS.splitlines()))
     table = read_cube(text).table
-    np.testing.assert_allclose(table[32, 32, 32], [0.5, 0.75, 0.5], atol=1e-6)
-    np.testing.assert_allclose(table[48, 48, 0], [0.25, 0.375, 1], atol=1e-6)
+    np.testing.assert_allclose(table[32, 32, 32], [0.5, 0.75, 0.5], atol=2e-3)
+    np.testing.assert_allclose(table[48, 48, 0], [0.25, 0.375, 1], atol=2e-3)
 
 
 def test_input_ranges_of_both_tables() -> None:
     # The shaper takes 0..2 to 0..4 (so it doubles), the 3D table takes 0..2 to 0..1 (so it halves).
     text = "LUT_1D_SIZE 2\nLUT_1D_INPUT_RANGE 0 2\nLUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 0 2\n0 0 0\n4 4 4\n" + CORNERS
-    np.testing.assert_allclose(read_cube(text).table, Lut.identity(65).table, atol=1e-6)
+    np.testing.assert_allclose(read_cube(text).resampled(65).table, Lut.identity(65).table, atol=1e-6)
 
 
 def test_a_domain_per_channel() -> None:
@@ -99,8 +123,6 @@ def test_a_large_table_with_a_domain_keeps_its_size() -> None:
         ("# a comment\n", "no LUT_3D_SIZE"),
         (CORNERS, "no LUT_3D_SIZE"),
         ("LUT_3D_SIZE 2\n" + IDENTITY, "Line 2 .* LUT_3D_SIZE a second time"),
-        ('TITLE "a"\nTITLE "b"\n' + IDENTITY, "Line 2 .* TITLE a second time"),
-        ("LUT_IN_VIDEO_RANGE\n" + IDENTITY, "Line 1 .* 'LUT_IN_VIDEO_RANGE'"),
         ("LUT_3D_SIZE 1\n0 0 0\n", "Line 1.* from 2 to 129, not 1"),
         ("\nLUT_3D_SIZE 130\n", "Line 2.* from 2 to 129, not 130"),
         ("LUT_3D_SIZE 2.5\n", "not 2.5"),
@@ -113,7 +135,6 @@ def test_a_large_table_with_a_domain_keeps_its_size() -> None:
         ("DOMAIN_MAX 1e-320 1 1\n" + IDENTITY, "Line 1.* no range"),
         ("LUT_3D_INPUT_RANGE 0 1e30\n" + IDENTITY, "Line 1.* no range"),
         ("LUT_3D_INPUT_RANGE 1 0\n" + IDENTITY, "Line 1.* must rise"),
-        ("LUT_1D_INPUT_RANGE 0 1\n" + IDENTITY, "no LUT_1D_SIZE"),
         ("DOMAIN_MAX 2 2 2\nLUT_3D_INPUT_RANGE 0 2\n" + IDENTITY, "twice"),
         (IDENTITY.replace("1 0 1", "1 x 1"), "Line 7 .* three numbers: '1 x 1'"),
         (IDENTITY.replace("1 0 1", "1 nan 1"), "Line 7 .* three numbers"),
@@ -121,7 +142,7 @@ def test_a_large_table_with_a_domain_keeps_its_size() -> None:
         (IDENTITY.replace("1 0 1", "-inf 0 1"), "Line 7 .* three numbers"),
         (IDENTITY.replace("1 0 1\n0 1 1", "1 0 1 0\n1 1"), "Line 7 .* three numbers"),
         (IDENTITY + "LUT_1D_SIZE 2\n", "Line 10 .* three numbers"),
-        (IDENTITY + "\n# more\n1 1 1\n", "9 rows .* not 8 .* line 12 is one too many"),
+        (IDENTITY + "\n# more\n1 1 1\n", "more rows .* than 8, .*line 12 is one too many"),
         (IDENTITY.removesuffix("1 1 1\n"), "7 rows .* not 8 .* too soon"),
         ("LUT_3D_SIZE 129\n0 0 0\n", "not 2,146,689"),
     ],
@@ -135,6 +156,28 @@ def test_a_huge_file_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cube, "MAX_CHARS", 50)
     with pytest.raises(LutError, match="too long"):
         read_cube(IDENTITY)
+
+
+class Watched(io.StringIO):
+    """A text that says how much of it was read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.characters = 0
+
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+        line = super().readline(size)
+        self.characters += len(line)
+        return line
+
+
+@pytest.mark.parametrize("rest", ["0 0 0\n" * 100_000, "0 " * 300_000, "\0" * 600_000], ids=["rows", "a line", "NUL"])
+@pytest.mark.parametrize("head", [IDENTITY, ""])
+def test_no_more_is_read_than_the_size_says(head: str, rest: str) -> None:
+    file = Watched(head + rest)
+    with pytest.raises(LutError):
+        read_exact(file)
+    assert file.characters < 60_000
 
 
 @settings(max_examples=60, deadline=None)
@@ -202,3 +245,35 @@ def test_pictures_that_are_no_hald_are_refused(shape: tuple[int, ...]) -> None:
 def test_hald_levels_out_of_range_are_refused(level: int) -> None:
     with pytest.raises(LutError, match="from 2 to 11"):
         write_hald(Lut.identity(2), level)
+
+
+def rows_of(table: np.ndarray) -> str:  # type: ignore[type-arg]
+    return "".join(f"{r:.0f} {g:.0f} {b:.0f}\n" for r, g, b in table.reshape(-1, 3))  # blue fastest
+
+
+@pytest.mark.parametrize(("bits", "mesh"), [(10, ""), (12, "3DMESH\nMesh 4 12\n"), (16, "")])
+def test_3dl(bits: int, mesh: str) -> None:
+    """Red slowest; whole numbers of 10, 12 or 16 bits; the shaper of whole steps changes nothing."""
+    inverted = 1 - Lut.identity(17).table.astype(np.float64)
+    shaper = " ".join(str(round(i / 16 * 1023)) for i in range(17)) + "\n"
+    text = "# Flame\n" + mesh + shaper + rows_of(inverted[..., [0, 1, 2]] * (2**bits - 1)) + "LUT8\ngamma 1.0\n"
+    lut = read_3dl(io.StringIO(text))
+    assert np.abs(lut.table - inverted).max() <= 0.51 / (2**bits - 1)
+    assert np.abs(lut.inputs[:, 0] - np.linspace(0, 1, 256)).max() < 1e-6
+
+
+def test_the_shaper_of_a_3dl_is_a_curve_before_the_table() -> None:
+    text = "0 100 400 1023\n" + rows_of(Lut.identity(2).table * 1023)
+    assert read_3dl(io.StringIO(text)).inputs[[0, 255], 0].tolist() == [0, 1]
+    assert float(read_3dl(io.StringIO(text)).inputs[51, 1]) == pytest.approx(0.6 * 100 / 1023)  # 51/255 = 0.2, 0.6 of a step
+
+
+@pytest.mark.parametrize("text", ["", "0 512 1023\n1 2 3\n", "0 1 2 3\n0 0 x\n", "1 2 3 4\n1 2\n"])
+def test_no_3dl(text: str) -> None:
+    with pytest.raises(LutError, match=r"\.3dl"):
+        read_3dl(io.StringIO(text))
+
+
+def test_a_hald_of_16_bit_keeps_them() -> None:
+    table = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), np.uint16)
+    assert read_exact_hald(table).table[1, 0, 0] == pytest.approx(table[0, 1] / 65535)

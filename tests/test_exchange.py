@@ -125,7 +125,7 @@ def test_a_1d_cube_becomes_a_style(huafeng: Run) -> None:
     Path("curve.cube").write_text("LUT_1D_SIZE 3\n0 0 0\n0.7 0.5 0.4\n1 1 0.9\n")
     assert huafeng("cube", "curve.cube", "-o", "curve.style").code == 0
     table = Style.load("curve.style").tensors["lut"]
-    np.testing.assert_allclose(table[32, 32, 32], [0.7, 0.5, 0.4], atol=1 / 2048)
+    np.testing.assert_allclose(table[32, 32, 32], [0.7, 0.5, 0.4], atol=1 / 512)  # baked; the style keeps the curve beside it
 
 
 def test_a_photo_is_no_table(huafeng: Run, astronaut: U8) -> None:

@@ -592,12 +592,12 @@ def test_big_endian_grey_16_bit() -> None:
 
 
 def test_16_bit_colour() -> None:
-    """0x00ff, 0x8000 and 0xffff: Pillow itself keeps the high byte."""
+    """0x00ff, 0x8000 and 0xffff, rounded: Pillow itself keeps the high byte."""
     row = struct.pack(">3H", 0x00FF, 0x8000, 0xFFFF)
-    assert Photo.from_bytes(png(2, 1, 16, 2, b"\0" + row * 2)).pixels.tolist() == [[[0, 128, 255]] * 2]
+    assert Photo.from_bytes(png(2, 1, 16, 2, b"\0" + row * 2)).pixels.tolist() == [[[1, 128, 255]] * 2]
     with_alpha = Photo.from_bytes(png(1, 1, 16, 6, b"\0" + row + b"\x40\x00"))
     assert with_alpha.alpha is not None
-    assert (with_alpha.pixels.tolist(), with_alpha.alpha.tolist()) == ([[[0, 128, 255]]], [[64]])
+    assert (with_alpha.pixels.tolist(), with_alpha.alpha.tolist()) == ([[[1, 128, 255]]], [[64]])
 
 
 def test_whole_numbers_of_32_bit_are_taken_as_16_bit() -> None:
@@ -823,8 +823,9 @@ def no_decoding(*args: object) -> None:
 
 @pytest.fixture
 def refuses_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    for plugin in ("JpegImageFile", "PngImageFile", "WebPImageFile", "AvifImageFile", "TiffImageFile"):
+    for plugin in ("JpegImageFile", "PngImageFile", "WebPImageFile", "AvifImageFile"):
         monkeypatch.setattr(f"huafeng.photo_decode.{plugin}.load", no_decoding)
+    monkeypatch.setattr("huafeng.photo_tiff_read.TiffPage.decoded", no_decoding)
 
 
 def jpeg_of_size(width: int, height: int) -> bytes:
@@ -889,7 +890,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "a.png").write_bytes(b"")
     os.truncate(tmp_path / "a.png", 3 * 10**9)
     monkeypatch.setattr(Path, "read_bytes", no_decoding)
-    with pytest.raises(PhotoError, match=r"a\.png has 3,000\.0 MB, more than the 200\.0 MB that are allowed"):
+    with pytest.raises(PhotoError, match=r"a\.png has 3,000\.0 MB, more than the 1,000\.0 MB that are allowed"):
         Photo.open(tmp_path / "a.png")
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huafeng.errors import LutError
-from huafeng.look import APPLIED_SIZE, MAX_SIZE, MIN_SIZE, Lut, sample_grid
+from huafeng.exactlut import ExactLut
+from huafeng.look import MAX_SIZE, MIN_SIZE, Lut
 from huafeng.pixels import U8, Array
 
 F64 = NDArray[np.float64]
+U16 = NDArray[np.uint16]
 
 MAX_CHARS = 160_000_000  # a table of 129 nodes per axis with numbers of 24 characters
 _MAX_TITLE = 200  # Adobe's specification: no line longer than 250 bytes
+_MAX_LINE = 4096
+_BATCH = 8192  # lines that are taken apart at once
 _MAX_1D_SIZE = 65_536
+_FLAGS = ("LUT_IN_VIDEO_RANGE", "LUT_OUT_VIDEO_RANGE")
 _HALD_LEVELS = range(2, 17)
 _NARROWEST, _FARTHEST = 1e-6, 1e9  # of input ranges: all beyond is a mistake, and would overflow
 _NUMBERS = {  # keyword -> how many numbers follow it
@@ -31,34 +38,40 @@ _NUMBERS = {  # keyword -> how many numbers follow it
 
 
 def read_cube(text: str) -> Lut:
-    """A .cube file as a LUT over 0..1 (Adobe's Cube LUT Specification 1.0, and Resolve's dialect of it).
-
-    A 1D table, a 3D table, or a 1D shaper followed by a 3D table, with DOMAIN_MIN and DOMAIN_MAX (of the first table)
-    or LUT_1D_INPUT_RANGE and LUT_3D_INPUT_RANGE. A lone 3D table over 0..1 is taken as it is. Everything else is
-    baked into one table of at least 65 nodes per axis: exact at these nodes and linear between, so a curve that
-    is very steep inside the first 1/64 (a bare gamma of 1/2.2, say) is off by some levels in the four darkest ones.
-    Inputs beyond a range and results beyond 0..1 are clipped.
+    """A .cube file as one table over 0..1; see `read_exact`, whose result this is, baked where it is more than a table.
 
     Raises:
         LutError: what is wrong, and in which line.
     """
     if len(text) > MAX_CHARS:
         raise LutError(f"The .cube file is too long: more than {MAX_CHARS // 1_000_000} million characters.")
-    lines = text.removeprefix("\ufeff").splitlines()
-    if "\0" in text:
-        raise LutError("The .cube file is not a text file.")
-    if not text.strip():
-        raise LutError("The .cube file is empty.")
+    return read_exact(io.StringIO(text.removeprefix("\ufeff"), newline=None)).plain()
+
+
+def read_exact(file: TextIO) -> ExactLut:
+    """A .cube file (Adobe's Cube LUT Specification 1.0, and Resolve's dialect of it); read no further than it has to be.
+
+    A 1D table, a 3D table, or a 1D shaper followed by a 3D table, with DOMAIN_MIN and DOMAIN_MAX (of the first table)
+    or LUT_1D_INPUT_RANGE and LUT_3D_INPUT_RANGE (those of a table that is not there are ignored, as by Resolve), and
+    LUT_IN_VIDEO_RANGE and LUT_OUT_VIDEO_RANGE. Other words, a second TITLE, and comments (#, ;, //) are passed over. Inputs
+    beyond a range are clipped, results beyond 0..1 after the interpolation.
+
+    Raises:
+        LutError: what is wrong, and in which line.
+    """
+    lines = _Lines(file)
     header, first = _read_header(lines)
     size_1d = _size(header, "LUT_1D_SIZE", _MAX_1D_SIZE)
     size_3d = _size(header, "LUT_3D_SIZE", MAX_SIZE)
     if not size_1d and not size_3d:
+        if lines.number == 0 or (first is None and not header and lines.blank):
+            raise LutError("The .cube file is empty.")
+        if lines.ended:
+            raise LutError("The .cube file is not a text file.")
         raise LutError("The .cube file has no LUT_3D_SIZE and no LUT_1D_SIZE.")
-    for prefix, size in (("LUT_1D_", size_1d), ("LUT_3D_", size_3d)):
-        if not size and prefix + "INPUT_RANGE" in header:
-            raise LutError(f"The .cube file has {prefix}INPUT_RANGE but no {prefix}SIZE.")
     domain = _domain(header)
-    range_1d, range_3d = (_input_range(header, keyword) for keyword in ("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"))
+    range_1d = _input_range(header, "LUT_1D_INPUT_RANGE") if size_1d else None
+    range_3d = _input_range(header, "LUT_3D_INPUT_RANGE") if size_3d else None
     if domain and (range_1d or range_3d):
         raise LutError("The .cube file gives its input range twice: as DOMAIN_MIN or DOMAIN_MAX and as an INPUT_RANGE.")
 
@@ -66,20 +79,72 @@ def read_cube(text: str) -> Lut:
     curves = np.clip(rows[:size_1d], -_FARTHEST, _FARTHEST)
     # Identity corners stand for a 3D table that is not there.
     table = _from_red_fastest(rows[size_1d:]) if size_3d else Lut.identity(2).table.astype(np.float64)
-    if not (size_1d or domain or range_3d):
-        return Lut(np.clip(table, 0, 1).astype(np.float32))
-
     whole = (np.zeros(3), np.ones(3))
-    places = np.tile(np.linspace(0, 1, max(APPLIED_SIZE, size_3d))[:, None], (1, 3))  # per node: r, g, b
+    places = np.tile(np.linspace(0, 1, 256)[:, None], (1, 3))  # per level: r, g, b
+    if "LUT_IN_VIDEO_RANGE" in header:
+        places = (places * 219 + 16) / 255
     if size_1d:
         low, high = domain or range_1d or whole
         nodes = np.linspace(0, 1, size_1d)
         inputs = (places - low) / (high - low)  # np.interp clips them
         places = np.stack([np.interp(inputs[:, c], nodes, curves[:, c]) for c in range(3)], axis=1)
         domain = None
+    if "LUT_OUT_VIDEO_RANGE" in header:
+        if size_3d:
+            table = (table * 255 - 16) / 219
+        else:
+            places = (places * 255 - 16) / 219
     low, high = domain or range_3d or whole
-    red, green, blue = ((places - low) / (high - low)).T
-    return Lut(sample_grid(np.clip(table, 0, 1), (red, green, blue)))
+    return ExactLut.of(table, (places - low) / (high - low))
+
+
+def read_3dl(file: TextIO) -> ExactLut:
+    """A .3dl file of Lustre or Flame: a line of whole numbers for the shaper, then rows with blue fastest.
+
+    Its numbers have the bits that "Mesh" says, else the fewest of 8, 10, 12, 14 and 16 that their largest fits into twofold,
+    as OpenColorIO takes them; so is a shaper that is not straight, as a curve before the table.
+
+    Raises:
+        LutError: what is wrong.
+    """
+    shaper: list[float] = []
+    rows: list[list[float]] = []
+    bits = 0
+    for number, line in _Lines(file, kind=".3dl"):
+        words = line.split()
+        if not re.fullmatch(r"[-+.\deE]+", words[0]):
+            if words[0].lower() == "mesh" and len(words) == 3 and words[2].isdigit() and 8 <= int(words[2]) <= 16:
+                bits = int(words[2])
+            continue
+        try:
+            values = [float(word) for word in words]
+        except ValueError:
+            values = []
+        if not np.isfinite(values).all() or not values or (len(values) != 3 and shaper):
+            raise LutError(f"Line {number} of the .3dl file does not hold three numbers: {line[:60]!r}.")
+        if len(values) != 3:
+            shaper = values
+            continue
+        rows.append(values)
+        if len(rows) > MAX_SIZE**3:
+            raise LutError(f"The .3dl file has more than {MAX_SIZE} nodes per axis.")
+    size = round(len(rows) ** (1 / 3))
+    if size < MIN_SIZE or size**3 != len(rows):
+        raise LutError(f"The .3dl file has {len(rows):,} rows of numbers, which make no cube.")
+    table = np.array(rows).reshape(size, size, size, 3)  # red slowest
+    table = table / (2.0 ** (bits or _likely_bits(table.max())) - 1)
+    inputs = None
+    if shaper:
+        top = 2.0 ** _likely_bits(max(shaper)) - 1
+        straight = np.linspace(0, top, len(shaper))
+        if np.abs(np.array(shaper) - straight).max() > 2:
+            curve = np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, len(shaper)), np.array(shaper) / top)
+            inputs = np.repeat(curve[:, None], 3, 1)
+    return ExactLut.of(table, inputs)
+
+
+def _likely_bits(largest: float) -> int:
+    return next((bits for bits in range(8, 16, 2) if largest < 2 * 2**bits), 16)
 
 
 def write_cube(lut: Lut, *, title: str) -> str:
@@ -90,24 +155,29 @@ def write_cube(lut: Lut, *, title: str) -> str:
     return head + "".join("%.6f %.6f %.6f\n" % (red, green, blue) for red, green, blue in table.tolist())  # noqa: UP031
 
 
-def read_hald(pixels: U8) -> Lut:
-    """A HaldCLUT of level L, uint8 [L^3, L^3, 3], as a LUT of L^2 nodes per axis (Eskil Steenberg's format).
+def read_hald(pixels: U8 | U16) -> Lut:
+    """A HaldCLUT of level L, uint8 or uint16 [L^3, L^3, 3], as a LUT of L^2 nodes per axis (Eskil Steenberg's format).
 
-    Level 12 and above (144 nodes and more) become 65 nodes, as many as are applied, by trilinear interpolation:
-    on film looks of level 12 that moves a photo's colours by 0.1 to 0.2 levels on average, and 1 in 1000 by up to 2
-    or, where the look has a fold between two nodes, more.
+    Level 12 and above (144 nodes and more) become 65 nodes; `read_exact_hald` keeps them all.
 
     Raises:
         LutError: the picture is not square, or its side is not L^3 with L from 2 to 16.
     """
-    level = round(len(pixels) ** (1 / 3))
-    if pixels.dtype != np.uint8 or pixels.shape != (level**3, level**3, 3) or level not in _HALD_LEVELS:
+    return read_exact_hald(pixels).plain()
+
+
+def read_exact_hald(pixels: U8 | U16) -> ExactLut:
+    """Like `read_hald`, with all of its nodes."""
+    side = len(pixels)
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape != (side, side, 3) or hald_level(side) is None:
         raise LutError(f"A HaldCLUT is a square picture with a side of 8, 27, 64 ... 4096 pixels, not {list(pixels.shape)}.")
-    table = _from_red_fastest(pixels.reshape(-1, 3)).astype(np.float32) / np.float32(255)
-    if level**2 <= MAX_SIZE:
-        return Lut(table)
-    nodes = np.linspace(0, 1, APPLIED_SIZE)
-    return Lut(sample_grid(table, (nodes, nodes, nodes)))
+    return ExactLut.of(_from_red_fastest(pixels.reshape(-1, 3)).astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max))
+
+
+def hald_level(side: int) -> int | None:
+    """The level L of a HaldCLUT with that side, L^3; None where there is none."""
+    level = round(side ** (1 / 3))
+    return level if level**3 == side and level in _HALD_LEVELS else None
 
 
 def write_hald(lut: Lut, level: int) -> U8:
@@ -125,28 +195,49 @@ def write_hald(lut: Lut, level: int) -> U8:
 Header = dict[str, tuple[int, list[float]]]  # keyword -> its line number and its numbers
 
 
-def _read_header(lines: Sequence[str]) -> tuple[Header, int]:
-    """The keywords and the index of the first data line."""
+class _Lines:
+    """The lines of a text that say something, with their numbers; comments are left out, none is read beyond its limit."""
+
+    def __init__(self, file: TextIO, kind: str = ".cube") -> None:
+        self.file, self.kind = file, kind
+        self.number = 0
+        self.blank, self.ended = True, False
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        while line := self.file.readline(_MAX_LINE + 1):
+            self.number += 1
+            if len(line) > _MAX_LINE:
+                raise LutError(f"Line {self.number} of the {self.kind} file is longer than {_MAX_LINE} characters.")
+            text = line.strip()
+            if not text:
+                continue
+            self.blank = False
+            if not text.strip("\0\x1a "):  # how old systems end a text
+                self.ended = True
+                return
+            if text[0] in "#;" or text.startswith("//"):
+                continue
+            yield self.number, text.rstrip("\0\x1a ")
+
+
+def _read_header(lines: _Lines) -> tuple[Header, tuple[int, str] | None]:
+    """The keywords, and the first line of data."""
     header: Header = {}
-    titled = False
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
+        if "\0" in line:
+            raise LutError(f"The {lines.kind} file is not a text file.")
         words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
         keyword = words[0].upper()
-        if not re.match("[A-Z_]", keyword) or keyword in ("NAN", "INF", "INFINITY"):
-            return header, number - 1
-        if keyword == "TITLE":
-            if titled:
-                raise LutError(f"Line {number} of the .cube file gives TITLE a second time.")
-            titled = True
-            continue
+        if re.match(r"[-+.\d]", keyword) or keyword in ("NAN", "INF", "INFINITY"):
+            return header, (number, line)
+        if keyword in _FLAGS:
+            header[keyword] = number, []
         if keyword not in _NUMBERS:
-            raise LutError(f"Line {number} of the .cube file has the keyword {keyword[:40]!r}, which is not known.")
+            continue
         if keyword in header:
             raise LutError(f"Line {number} of the .cube file gives {keyword} a second time.")
         header[keyword] = number, _floats(words[1:], number, _NUMBERS[keyword])
-    return header, len(lines)
+    return header, None
 
 
 def _floats(words: Sequence[str], number: int, count: int) -> list[float]:
@@ -194,25 +285,34 @@ def _is_range(low: float, high: float) -> bool:
     return high - low >= _NARROWEST and max(abs(low), abs(high)) <= _FARTHEST
 
 
-def _read_rows(lines: Sequence[str], first: int, count: int) -> F64:
-    """The data, float64 [count, 3], from the lines from index `first` on."""
-    rows = [line.split() for line in lines[first:]]
-    numbers: Sequence[int] = range(first + 1, len(lines) + 1)
-    if any(not row or row[0].startswith("#") for row in rows):
-        kept = [(row, number) for row, number in zip(rows, numbers, strict=True) if row and not row[0].startswith("#")]
-        rows, numbers = [row for row, _ in kept], [number for _, number in kept]
-    try:
-        values = np.fromiter(map(float, chain.from_iterable(rows)), np.float64)
-        sound = all(len(row) == 3 for row in rows) and bool(np.isfinite(values).all())
-    except ValueError:
-        sound = False
-    if not sound:  # go through them once more, for the line
-        for row, number in zip(rows, numbers, strict=True):
-            _floats(row, number, 3)
-    if len(rows) != count:
-        where = f"line {numbers[count]} is one too many" if len(rows) > count else "the file ends too soon"
-        raise LutError(f"The .cube file has {len(rows):,} rows of numbers, not {count:,} as its size says: {where}.")
-    return values.reshape(count, 3)
+def _read_rows(lines: _Lines, first: tuple[int, str] | None, count: int) -> F64:
+    """The data, float64 [count, 3], from the line `first` on; a line more than that is refused, and nothing behind it read."""
+    values = np.empty((count, 3))
+    done = 0
+    rest = chain([] if first is None else [first], lines)
+    while batch := list(islice(rest, _BATCH)):
+        rows = [line.split() for _, line in batch]
+        try:
+            block = np.fromiter(map(float, chain.from_iterable(rows)), np.float64)
+            sound = all(len(row) == 3 for row in rows) and bool(np.isfinite(block).all())
+        except ValueError:
+            sound = False
+        if not sound:  # go through them once more, for the line
+            block = np.array([_floats(_without_comment(row), number, 3) for row, (number, _) in zip(rows, batch, strict=True)])
+        if done + len(batch) > count:
+            number = batch[count - done][0]
+            raise LutError(
+                f"The .cube file has more rows of numbers than {count:,}, as its size says: line {number} is one too many."
+            )
+        values[done : done + len(batch)] = block.reshape(-1, 3)
+        done += len(batch)
+    if done < count:
+        raise LutError(f"The .cube file has {done:,} rows of numbers, not {count:,} as its size says: the file ends too soon.")
+    return values
+
+
+def _without_comment(words: list[str]) -> list[str]:
+    return words[:3] if len(words) > 3 and words[3].startswith(("#", ";", "//")) else words
 
 
 def _from_red_fastest(rows: Array) -> Array:

@@ -11,7 +11,7 @@ import math
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from numbers import Real
 from typing import Any, TypeAlias, TypeVar
@@ -37,6 +37,8 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 # What the numbers may be instead, as text.
 _WORDS: dict[str, tuple[str, ...]] = {"faces": ("auto",), "skin": ("auto", "off")}
+INTERPOLATIONS = ("trilinear", "tetrahedral")
+_MOST_PIECES = 100  # between "+" on a command line
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -141,6 +143,7 @@ class Edit(_Checked):
             where OpenCV (the extra `portrait`) is installed, and 0 elsewhere; a number above 0 needs it.
         skin: how far looks may shift the colours of skin, as a CIEDE2000 difference 0..100; "off" as far as they do.
             "auto" is 4 where OpenCV (the extra `portrait`) is installed, and "off" elsewhere; a number needs it.
+        interpolation: between the nodes of a look's table, "trilinear" or "tetrahedral".
 
     Raises:
         EditError: one or more fields are not valid; all problems are in it.
@@ -154,6 +157,7 @@ class Edit(_Checked):
     region: Region | None = None
     faces: float | str = "auto"
     skin: float | str = "auto"
+    interpolation: str = "trilinear"
 
     @property
     def weights(self) -> dict[str, float]:
@@ -164,6 +168,8 @@ class Edit(_Checked):
     def to_json(self) -> str:
         """The edit as JSON that people can read, always in the same order."""
         document: dict[str, Any] = {"version": EDIT_VERSION, **vars(self)}
+        if self.interpolation == INTERPOLATIONS[0]:  # as edits of earlier versions are
+            del document["interpolation"]
         document["styles"] = [vars(entry) for entry in self.styles]
         if self.region is not None:
             kind = next(kind for kind, region in _REGION_KINDS.items() if isinstance(self.region, region))
@@ -211,33 +217,51 @@ class Edit(_Checked):
         return problems
 
 
-def parse_styles(text: str) -> tuple[StyleWeight, ...]:
+def parse_styles(text: str, is_file: Callable[[str], bool] = lambda name: False) -> tuple[StyleWeight, ...]:
     """Styles as typed on a command line: "monet", "monet:2+ink:1", "./my look.style:0.5+ink".
 
-    A "+" always separates two styles, so a path with a "+" in it must be given in an edit file instead. What follows
-    a style's last ":" is its weight if it is a number, else part of the name (as in C:\\looks\\x.style).
+    A "+" separates two styles, unless it is in the name of a file that is there (`is_file`); a path of one that is not yet
+    there must be given in an edit file. What follows a style's last ":" is its weight if it is a number, else part of the name
+    (as in C:\\looks\\x.style).
 
     Raises:
         EditError: an empty style, or weights that are not allowed; all problems are in it.
     """
     styles: list[StyleWeight] = []
     problems: list[str] = []
-    for part in text.split("+"):
+    for part in _parts(text, is_file):
         name, colon, tail = part.rpartition(":")
         try:
-            if not colon:
-                styles.append(StyleWeight(part.strip()))
+            if not colon or is_file(part):
+                styles.append(StyleWeight(part if is_file(part) else part.strip()))
             elif not tail.strip():
                 problems.append(f"no weight follows the colon of {reprlib.repr(part.strip())}")
             elif (weight := _as_number(tail)) is None:
                 styles.append(StyleWeight(part.strip()))
             else:
-                styles.append(StyleWeight(name.strip(), weight))
+                styles.append(StyleWeight(name if is_file(name) else name.strip(), weight))
         except EditError as error:
             problems += [f"in {reprlib.repr(text)}: {problem}" for problem in error.problems]
     if problems:
         raise EditError(problems)
     return tuple(styles)
+
+
+def _parts(text: str, is_file: Callable[[str], bool]) -> list[str]:
+    """`text` between its "+", but the longest names of files in one."""
+    pieces, found = text.split("+")[:_MOST_PIECES], []
+    while pieces:
+        for count in range(len(pieces), 0, -1):
+            part = "+".join(pieces[:count])
+            if (
+                count == 1
+                or is_file(part)
+                or (is_file(part.rpartition(":")[0]) and _as_number(part.rpartition(":")[2]) is not None)
+            ):
+                found.append(part)
+                del pieces[:count]
+                break
+    return found
 
 
 def _problem(name: str, value: object) -> str | None:
@@ -258,6 +282,8 @@ def _problem(name: str, value: object) -> str | None:
             return f"{name} is {reprlib.repr(value)}, it must be a text that is not empty"
         if _CONTROL.search(value):
             return f"{name} is {reprlib.repr(value)}, it must not hold control characters or broken Unicode"
+    elif name == "interpolation" and value not in INTERPOLATIONS:
+        return f"interpolation is {reprlib.repr(value)}, it must be {' or '.join(INTERPOLATIONS)}"
     elif name == "keep_colors" and not isinstance(value, bool):
         return f"keep_colors is {reprlib.repr(value)}, it must be true or false"
     return None

@@ -39,22 +39,21 @@ _DROPPED_FROM_EXIF = {
 }
 
 
-def orientation(image: Image.Image) -> int:
+def orientation(exif: Image.Exif) -> int:
     """1..8 as the file says, or 1 where it says nothing that makes sense."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged EXIF fails in many ways, and is no reason to refuse a photo
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def carried(image: Image.Image) -> bytes | None:
+def carried(exif: Image.Exif) -> bytes | None:
     """The EXIF of a result: upright, without thumbnail, maker note and XMP, but with GPS; None if there is none.
 
     A damaged EXIF counts as none.
     """
     try:
-        exif = image.getexif()
         if not exif:
             return None
         first = {int(tag): exif[tag] for tag in _KEPT & set(exif)} | {int(ExifTags.Base.Orientation): 1}

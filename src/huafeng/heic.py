@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 from PIL import ImageFile
 
+from huafeng.bmff import boxes
 from huafeng.errors import PhotoError
 
 
@@ -33,7 +33,9 @@ def _item_types_are_text(data: bytes) -> bool:
     An `infe` box (ISO/IEC 14496-12, 8.11.6): size, "infe", version, flags, item id (4 bytes from version 3, else 2),
     protection, then text.
     """
-    for start, end in _boxes(data, b"meta"):
+    for name, start, end in boxes(data):
+        if name != b"meta":
+            continue
         at = data.find(b"infe", start, end)
         while at != -1:
             box_end = at - 4 + int.from_bytes(data[at - 4 : at], "big")
@@ -44,16 +46,3 @@ def _item_types_are_text(data: bytes) -> bool:
                 return False
             at = data.find(b"infe", at + 4, end)
     return True
-
-
-def _boxes(data: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of each outermost box of that name."""
-    start = 0
-    while start + 8 <= len(data):
-        size = int.from_bytes(data[start : start + 4], "big")
-        if size == 1:
-            size = int.from_bytes(data[start + 8 : start + 16], "big")
-        end = start + size if size >= 8 else len(data)  # a size of 0 means: up to the end
-        if data[start + 4 : start + 8] == wanted:
-            yield start, min(end, len(data))
-        start = end

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from huafeng.errors import StyleError, StyleNotFound
-from huafeng.lookfile import CUBE, HALD_SUFFIXES, hald_in, look_style, read_look
+from huafeng.errors import LutError, StyleError, StyleNotFound
+from huafeng.lookfile import FOREIGN, TABLES, hald_in, read_look
 from huafeng.networkfile import ENLARGE_SUFFIX, PLAN, read_plan
 from huafeng.photo import READ
 from huafeng.picturestyle import pictures_in, read_pictures
@@ -23,7 +23,7 @@ from huafeng.style import SUFFIX, Style
 BUILT_IN = Path(__file__).parent / "styles"
 BASE_FILE = "base.safetensors"
 BASE_PATTERN = "base*.safetensors"
-FILE_SUFFIXES = (SUFFIX, ENLARGE_SUFFIX, CUBE, *READ)
+FILE_SUFFIXES = (SUFFIX, ENLARGE_SUFFIX, *TABLES, *FOREIGN, *READ)
 RUN_OPTIONS = "options.json"  # what a training run's folder holds from its beginning on
 _CACHE_STYLES = 64
 _CACHE_BYTES = 256 * 2**20  # of their tensors: a translator may have 192 MB
@@ -224,9 +224,11 @@ class Library:
     def _read(self, path: Path) -> Style:
         suffix = path.suffix.lower()
         if path.is_dir() or suffix in READ:
-            lut = hald_in(path) if suffix in HALD_SUFFIXES and not path.is_dir() else None
-            return look_style(path, lut) if lut else read_pictures(path, self.base_path())
-        return read_look(path) if suffix == CUBE else Style.load(path)
+            found = None if path.is_dir() else hald_in(path)
+            return found or read_pictures(path, self.base_path())
+        if suffix in FOREIGN:
+            raise LutError(f"{path} is {FOREIGN[suffix]}")
+        return read_look(path) if suffix in TABLES else Style.load(path)
 
     def _known_as(self, path: Path) -> str:
         """A hint for who types the file's name where the style's name would do, or where a run has not ended."""

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, Unpack
 
 import numpy as np
 
-from huafeng.errors import PhotoError
+from huafeng.errors import Note, PhotoError
 from huafeng.files import check_output, write_whole
-from huafeng.photo_decode import Limits, Source, decode, too_many_bytes
+from huafeng.photo_decode import Limits, Source, Table, decode, samples, too_many_bytes
 from huafeng.photo_encode import EncodeOptions, Profile, encode, format_of
 from huafeng.pixels import U8
 
 __all__ = ["DEFAULT_LIMITS", "READ", "WRITTEN", "EncodeOptions", "Limits", "Photo", "Source"]
 
+
+class Remark(Note):
+    """What a user should know of what was read or done, and can do nothing wrong by."""
+
+
 DEFAULT_LIMITS = Limits()
-WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-READ = (*WRITTEN, ".heic", ".heif")
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".jpe", ".jfif")
+READ = (*WRITTEN, ".heic", ".heif", ".hif", ".gif", ".mpo", ".jps", ".avifs")
 
 
 def pictures_in_folder(folder: Path) -> list[Path]:
@@ -57,37 +63,24 @@ class Photo:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Self:
-        """Read a JPEG, PNG, WebP, AVIF, TIFF (its first page) or HEIC file (with the extra `heic`).
+        """Read a JPEG, PNG, WebP, AVIF, TIFF, GIF (of one frame) or HEIC file (with the extra `heic`).
 
         The picture is turned upright and converted from its colour profile to sRGB (relative colorimetric, black point
-        compensation; a broken profile counts as none, CMYK without one is converted plainly). 16-bit colours are
-        rounded to 8 bit; grey floats are taken as 0..1.
+        compensation; a broken profile counts as none, CMYK without one is converted plainly). Without a profile its other
+        colour tags count: PNG's cICP, sRGB, gAMA and cHRM, the nclx of AVIF and HEIC, Adobe RGB by EXIF. HDR (PQ, HLG) is
+        tone-mapped by BT.2390 so that 203 cd/m2 and more end as white. 16-bit colours are rounded to 8 bit, (v + 128) // 257;
+        floats are taken as 0..1. Of a TIFF's pages, the first that is no reduced picture and no mask is read.
 
         Raises:
             PhotoError: not there, not readable, too large, animated, cut off, damaged or not such an image.
         """
-        path = Path(path)
-        try:
-            status = path.stat()
-            if stat.S_ISDIR(status.st_mode):
-                raise PhotoError(f"{path} is a folder: give the name of a photo in it.")
-            if not stat.S_ISREG(status.st_mode):
-                raise PhotoError(f"{path} is not a file.")
-            if status.st_size > limits.max_bytes:
-                raise too_many_bytes(str(path), status.st_size, limits)
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise PhotoError(f"There is no file {path}.") from error
-        except PermissionError as error:
-            raise PhotoError(f"{path} may not be read by you: change its permissions.") from error
-        except (OSError, ValueError) as error:
-            raise PhotoError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
-        return cls(*decode(data, str(path), limits))
+        data = _bytes_of(Path(path), limits)
+        return cls(*decode(data, str(path), limits)[:3])
 
     @classmethod
     def from_bytes(cls, data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Self:
         """Like `open`, for the bytes of a file."""
-        return cls(*decode(data, "The picture", limits))
+        return cls(*decode(data, "The picture", limits)[:3])
 
     @classmethod
     def from_array(cls, pixels: U8, alpha: U8 | None = None) -> Self:
@@ -157,6 +150,34 @@ class Photo:
         format = format_of(path)
         check_output(path, force)
         write_whole(path, self.to_bytes(format, **options), force=force)
+
+
+def table_in(path: Path, is_wanted: Callable[[int, int], bool], *, limits: Limits = DEFAULT_LIMITS) -> Table | None:
+    """A picture's samples as they are stored, for pictures that hold data; None where its width and height are not wanted.
+
+    Raises:
+        PhotoError: as for `Photo.open`.
+    """
+    return samples(_bytes_of(path, limits), str(path), limits, is_wanted)
+
+
+def _bytes_of(path: Path, limits: Limits) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise PhotoError(f"{path} is a folder: give the name of a photo in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoError(f"{path} is not a file.")
+        if status.st_size > limits.max_bytes:
+            raise too_many_bytes(str(path), status.st_size, limits)
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise PhotoError(f"There is no file {path}.") from error
+    except PermissionError as error:
+        raise PhotoError(f"{path} may not be read by you: change its permissions.") from error
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+    return data
 
 
 def _checked(array: U8, name: str, channels: tuple[int, ...]) -> U8:

@@ -17,6 +17,9 @@ from huafeng.subject import find_subject
 _BLUR_SIGMA = 4.0  # pixels; a wider feather is blurred on a picture reduced to this
 
 
+DARK, LIGHT = 32, 223  # of 255, what is nearly black or white in a mask
+
+
 class MaskResized(Note):
     """A mask file has another size than its photo."""
 
@@ -25,7 +28,7 @@ def region_mask(region: Region, pixels: U8, *, threads: int = 1) -> U8:
     """The mask of a region of the photo uint8 [H, W, 3]: uint8 [H, W], 255 = styled, 0 = untouched.
 
     A mask file counts by its lightness (luma, ITU-R 601) times its alpha, so white paint on a transparent layer
-    works as well as white on black; one of another size is resized (`MaskResized` is warned). A box covers at
+    works as well as white on black; of a cut-out, a picture on a transparent layer, its alpha counts alone; one of another size is resized (`MaskResized` is warned). A box covers at
     least one pixel. The feather is Gaussian, its sigma a fraction of the photo's short side; the photo's own
     edges are not feathered.
 
@@ -57,11 +60,20 @@ def _from_file(path: str, width: int, height: int) -> U8:
         raise RegionError(f"The mask cannot be used: {error}") from error
     luma = Image.fromarray(photo.pixels).convert("L")
     if photo.alpha is not None:
-        luma = ImageChops.multiply(luma, Image.fromarray(photo.alpha))
+        alpha = Image.fromarray(photo.alpha)
+        luma = alpha if _is_cutout(photo) else ImageChops.multiply(luma, alpha)
     if luma.size != (width, height):
         message = f"The mask {path} is {luma.width} x {luma.height} pixels: resized to the photo's {width} x {height}."
         warnings.warn(message, MaskResized, stacklevel=3)  # names the caller of region_mask
     return resize(np.asarray(luma), width, height)
+
+
+def _is_cutout(photo: Photo) -> bool:
+    """Whether alpha says where, and colours are the picture that was cut out: they are neither black nor white."""
+    assert photo.alpha is not None
+    seen = photo.pixels[photo.alpha > 127]
+    painted = (seen.max(-1, initial=0) < DARK) | (seen.min(-1, initial=255) > LIGHT)
+    return bool(photo.alpha.min() < photo.alpha.max() and painted.size and painted.mean() < 0.5)
 
 
 def _from_box(box: BoxRegion, width: int, height: int) -> U8:

@@ -4,9 +4,9 @@ NAME.style is a safetensors file. Its metadata has one entry, "huafeng", a JSON 
 
     {"version": 1, "kind": "look", "art", "translator", "filter" or "enlarger", "name": "...", "card": {the fields of Card}}
 
-Its tensors are `lut` and perhaps `grade` (look), or `code` and perhaps `delta` and `quiet` (art), as float16 or float32, or a
-network (translator and enlarger: see `networkfile`; an enlarger's suffix is .enlarge), or `filter` (parameters as bytes: see
-`classical`), and perhaps
+Its tensors are `lut`, perhaps `grade`, and of another program's table `exact` and `inputs` (look), or `code` and perhaps
+`delta` and `quiet` (art), as float16 or float32, or a network (translator and enlarger: see `networkfile`; an enlarger's suffix
+is .enlarge), or `filter` (parameters as bytes: see `classical`), and perhaps
 `thumbnail` and `example.0`, `example.1`, ... : each the bytes of a small WebP, JPEG or PNG as uint8. Loading checks all of it
 and never executes anything.
 """
@@ -28,7 +28,8 @@ import numpy as np
 from PIL import Image
 
 from huafeng.classical import FILTER, read_filter
-from huafeng.errors import StyleError
+from huafeng.errors import LutError, StyleError
+from huafeng.exactlut import ExactLut
 from huafeng.files import write_whole
 from huafeng.grade import TENSOR as GRADE
 from huafeng.grade import Grade
@@ -47,6 +48,7 @@ MAX_EXAMPLE_BYTES = 25_000
 MAX_EXAMPLE_SIDE = 320  # px
 MAX_TEXT_CHARS = 2000
 MAX_SCORES = 200
+EXACT = ("exact", "inputs")  # of a look from another program: see exactlut.ExactLut
 MOST_NUMBERS = {"code": 1024, "delta": 65536, "quiet": 1}
 
 _THUMBNAIL = "thumbnail"
@@ -170,7 +172,7 @@ class Style:
         kind: "look" (colour and tone), "art" (texture, stroke, shape: a code for the base generator), "translator" (a network
             of its own), "filter" (drawn by rule), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
-            local contrast, in the ranges of `grade.Grade`. art: "code" [K], 1 <= K <= 1024, and perhaps
+            local contrast, in the ranges of `grade.Grade`; perhaps "exact" and "inputs" (see `exactlut`). art: "code" [K], 1 <= K <= 1024, and perhaps
             "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code; perhaps
             "quiet" [1] in 0..1: the share of the generator's noise that is left away.
             All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`. filter: "filter", its
@@ -220,6 +222,11 @@ class Style:
     def grade(self) -> Grade:
         """What the style does beside colour; nothing where it does not say."""
         return Grade.from_tensor(self.tensors[GRADE]) if GRADE in self.tensors else Grade()
+
+    @property
+    def exact(self) -> ExactLut | None:
+        """A look's table as another program wrote it, where it is one of those; "lut" holds it baked, for all that asks for less."""
+        return ExactLut(self.tensors[EXACT[1]], self.tensors[EXACT[0]]) if EXACT[0] in self.tensors else None
 
     @classmethod
     def load(cls, path: str | Path) -> Style:
@@ -349,7 +356,7 @@ def _checked_tensor(name: str, value: object) -> F32:
 
 
 def _check_look(tensors: Mapping[str, Array]) -> None:
-    if not {"lut"} <= tensors.keys() <= {"lut", GRADE}:
+    if not {"lut"} <= tensors.keys() <= {"lut", GRADE, *EXACT} or len(tensors.keys() & set(EXACT)) == 1:
         raise StyleError(f"The style is a look and must hold a 'lut' and perhaps a 'grade', but it holds {_listed(tensors)}.")
     shape = tensors["lut"].shape
     size = shape[0] if shape else 0
@@ -357,6 +364,11 @@ def _check_look(tensors: Mapping[str, Array]) -> None:
         raise StyleError(f"The style's 'lut' has the shape {shown(shape)}, it must be N, N, N, 3 with N in 2..129.")
     if GRADE in tensors:
         Grade.from_tensor(tensors[GRADE])
+    if EXACT[0] in tensors:
+        try:
+            ExactLut(tensors[EXACT[1]], tensors[EXACT[0]])
+        except LutError as error:
+            raise StyleError(f"The style's table cannot be used: {error}") from error
 
 
 def _check_art(tensors: Mapping[str, Array]) -> None:

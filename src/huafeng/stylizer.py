@@ -14,6 +14,7 @@ import numpy as np
 from huafeng.classical import FILTER, drawn, read_filter
 from huafeng.edit import Edit
 from huafeng.errors import PhotoError, StyleError
+from huafeng.exactlut import ExactLut, apply_exact
 from huafeng.faces import GENTLE, available, face_mask, find_frames, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.grade import Grade, apply_grade
@@ -85,15 +86,21 @@ class Stylizer:
         if looks:
             luts = [Lut(style.tensors["lut"]) for style, _ in looks]
             lut = Lut.mixed([share for _, share in looks], luts)
-            styled = self._graded(photo.pixels, styled, lut, edit)
+            exact = looks[0][0].exact if len(looks) == 1 else None
+            if exact is None and edit.interpolation == "tetrahedral":
+                exact = ExactLut.of(lut.table)
+            styled = self._graded(photo.pixels, styled, lut, exact, edit)
             grade = Grade.mixed([share for _, share in looks], [style.grade for style, _ in looks])
             styled = apply_grade(styled, grade, threads=self.threads)
         if edit.keep_colors:
             styled = keep_colors(styled, photo.pixels, threads=self.threads)
         return photo.with_pixels(blend(photo.pixels, styled, amount, threads=self.threads))
 
-    def _graded(self, photo: U8, pixels: U8, lut: Lut, edit: Edit) -> U8:
-        graded = apply_lut(pixels, lut, threads=self.threads)
+    def _graded(self, photo: U8, pixels: U8, lut: Lut, exact: ExactLut | None, edit: Edit) -> U8:
+        if exact is None:
+            graded = apply_lut(pixels, lut, threads=self.threads)
+        else:
+            graded = apply_exact(pixels, exact, threads=self.threads, interpolation=edit.interpolation)
         if edit.skin == "off" or (edit.skin == "auto" and not available()):
             return graded
         cap = CAP if edit.skin == "auto" else float(edit.skin)

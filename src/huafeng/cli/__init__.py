@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,10 @@ from huafeng.errors import UserError
 
 # newer typers have their own copy of click, older ones use the package; in both, BadParameter's grandparent is its base
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+# what newer typers quote of the library that checks numbers for them
+_JARGON = re.compile(r"Input should be a valid (\w+)(, unable to parse string as an? \w+)?")
+_WORDS = {"integer": "whole number", "number": "number", "boolean": "yes or no"}
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 
@@ -94,5 +99,6 @@ def run(arguments: Sequence[str]) -> int:
 def _told(error: Any) -> str:
     """What typer has to say of a wrong command line, and where to read more."""
     command = error.ctx.command_path if error.ctx else "huafeng"
-    text = error.format_message()
+    text = _JARGON.sub(lambda found: f"it must be a {_WORDS.get(found[1], found[1])}", error.format_message())
+    text = text.replace("Value error, ", "")
     return f"{text}{'' if text.endswith(('.', '?')) else '.'} See '{command} --help'."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -12,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from huafeng.edit import Edit
     from huafeng.library import Library
+    from huafeng.photo import Limits
     from huafeng.style import Style
 
 _STYLE_FIRST = "The style comes first: huafeng apply STYLE PHOTO..."
@@ -33,6 +35,13 @@ class Part(StrEnum):
     FACE = "face"
     SUBJECT = "subject"
     BACKGROUND = "background"
+
+
+class Interpolation(StrEnum):
+    """How colours between the nodes of a table are found."""
+
+    TRILINEAR = "trilinear"
+    TETRAHEDRAL = "tetrahedral"
 
 
 class Profile(StrEnum):
@@ -129,6 +138,12 @@ def apply(
             "Default: beside the photo, as holiday-monet.jpg.",
         ),
     ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Of folders, take the pictures in their folders as well.")
+    ] = False,
+    interpolation: Annotated[
+        Interpolation | None, typer.Option(help="Between the nodes of a look's table (default: trilinear).")
+    ] = None,
     save_edit: Annotated[bool, typer.Option("--save-edit", help="Write the edit as well: RESULT.edit.json.")] = False,
     format: Annotated[Format | None, typer.Option(help="Default: the photo's own, JPEG for a HEIC.")] = None,
     quality: Annotated[
@@ -138,6 +153,12 @@ def apply(
     profile: Annotated[Profile, typer.Option(help="Colours in sRGB, or in the photo's own profile.")] = Profile.SRGB,
     keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep the place where the photo was taken.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    max_megabytes: Annotated[
+        float | None, typer.Option(min=0.001, metavar="MB", help="The largest file that is read (default: 1000).")
+    ] = None,
+    max_megapixels: Annotated[
+        float | None, typer.Option(min=0.001, metavar="MP", help="The largest photo that is read (default: 200).")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Photos at once (default: cores, up to 4).")
     ] = None,
@@ -163,6 +184,7 @@ def apply(
         "detail": detail,
         "keep_colors": keep_colors,
         "faces": faces,
+        "interpolation": None if interpolation is None else interpolation.value,
     }
     if skin is not None:
         changes["skin"] = _number(skin)
@@ -180,7 +202,7 @@ def apply(
             raise EditError(["--enlarge gives no style: of the other options only those of files go with it"])
         task, names = _enlarger(enlarge, library)
     try:
-        planned = plan([style, *typed] if edit or enlarge else typed, names, out, suffix)
+        planned = plan([style, *typed] if edit or enlarge else typed, names, out, suffix, recursive=recursive)
     except PhotoError as error:
         # a picture is a style as well: told by what stands where photos should
         swapped = (
@@ -195,6 +217,7 @@ def apply(
         options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
         force=force,
         save_edit=save_edit,
+        limits=_limits(max_megabytes, max_megapixels),
     )
     raise typer.Exit(Batch(order, planned, jobs, library).run())
 
@@ -250,7 +273,7 @@ def _edit(style: str, file: Path | None, changes: dict[str, Any], where: Where) 
     else:
         document = {"version": EDIT_VERSION, "styles": [{"style": "unknown"}]}
         try:
-            document["styles"] = [vars(entry) for entry in parse_styles(style)]
+            document["styles"] = [vars(entry) for entry in parse_styles(style, _is_file)]
         except EditError as error:  # the options are still to be judged, with a style that stands in
             problems += error.problems
     document |= {name: value for name, value in changes.items() if value is not None}
@@ -268,6 +291,23 @@ def _edit(style: str, file: Path | None, changes: dict[str, Any], where: Where) 
     if problems:
         raise EditError(problems)
     return found
+
+
+def _limits(megabytes: float | None, megapixels: float | None) -> Limits | None:
+    """The limits as typed; None where none is."""
+    from huafeng.photo import DEFAULT_LIMITS, Limits
+
+    if megabytes is None and megapixels is None:
+        return None
+    return Limits(
+        DEFAULT_LIMITS.max_bytes if megabytes is None else round(megabytes * 1e6),
+        DEFAULT_LIMITS.max_pixels if megapixels is None else round(megapixels * 1e6),
+    )
+
+
+def _is_file(name: str) -> bool:
+    """Whether a style's name is that of a file as it stands."""
+    return os.path.isfile(name)  # noqa: PTH113 - Path.is_file() raises where a name is too long
 
 
 def _number(text: str) -> float | str:

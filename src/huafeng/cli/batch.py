@@ -18,7 +18,7 @@ from huafeng.cli.report import console, reason
 from huafeng.edit import Edit
 from huafeng.files import check_output, write_whole
 from huafeng.library import Library
-from huafeng.photo import EncodeOptions, Photo
+from huafeng.photo import EncodeOptions, Limits, Photo
 from huafeng.pixels import U8
 from huafeng.region import MaskResized
 from huafeng.style import Style
@@ -35,6 +35,7 @@ class Order(NamedTuple):
     options: EncodeOptions
     force: bool
     save_edit: bool
+    limits: Limits | None = None
 
 
 class Stopped(Exception):
@@ -112,7 +113,9 @@ class Batch:
         if order.save_edit:
             check_output(job.edit_file, order.force)
         self._go_on()
-        photo = Photo.open(job.photo)
+        photo = Photo.open(job.photo, limits=order.limits) if order.limits else Photo.open(job.photo)
+        for note in photo.source.notes:
+            typer.echo(f"Note: {job.photo}: {note}.", err=True)
         self._go_on()
         height, width = photo.pixels.shape[:2]
         with self._large if height * width > LARGE_PIXELS else contextlib.nullcontext():

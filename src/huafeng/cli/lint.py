@@ -100,8 +100,11 @@ def _mended(style: Style, mended: Lut) -> Style:
     """The style with its new table; what was measured and shown of the old one goes."""
     from dataclasses import replace
 
+    from huafeng.style import EXACT
+
     card = replace(style.card, scores={}, measured_on="")
-    return replace(style, tensors={**style.tensors, "lut": mended.table}, card=card, thumbnail=None, examples=())
+    kept = {name: tensor for name, tensor in style.tensors.items() if name not in EXACT}
+    return replace(style, tensors={**kept, "lut": mended.table}, card=card, thumbnail=None, examples=())
 
 
 def _size(out: Path, size: int) -> int | None:

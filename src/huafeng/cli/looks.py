@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 CUBE, HALD = ".cube", ".png"
 CUBE_SIZE, HALD_LEVEL = 33, 8
+MOST_EXACT_BYTES = 2**23  # of a table that a .style keeps beside the baked one
 
 
 def find_look(name: str) -> tuple[Path, Style]:
@@ -22,19 +23,19 @@ def find_look(name: str) -> tuple[Path, Style]:
     """
     from huafeng.errors import LutError
     from huafeng.library import Library
-    from huafeng.lookfile import HALD_SUFFIXES, hald_in, look_style
+    from huafeng.lookfile import hald_in
     from huafeng.photo import READ
 
     library = Library()
     path = library.path_of(name)
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in READ:  # the library would have the encoder read it
-        lut = hald_in(path) if suffix in HALD_SUFFIXES and not path.is_dir() else None
-        if lut is None:
+        found = None if path.is_dir() else hald_in(path)
+        if found is None:
             raise LutError(
                 f"{path} holds no colour table: give a look, a .cube, or a HaldCLUT (square PNG or TIFF of 8, 27 ... 4096 px)."
             )
-        return path, look_style(path, lut)
+        return path, found
     style = library.get(path)
     if style.kind != "look":
         raise LutError(
@@ -71,7 +72,7 @@ def write_look(style: Style, out: Path, *, size: int | None = None, force: bool 
     from huafeng.files import write_whole
     from huafeng.look import Lut
     from huafeng.photo import Photo
-    from huafeng.style import name_of
+    from huafeng.style import EXACT, name_of
 
     check_kind(out)
     lut = Lut(style.tensors["lut"])
@@ -85,4 +86,7 @@ def write_look(style: Style, out: Path, *, size: int | None = None, force: bool 
         Photo.from_array(write_hald(lut, level)).save(out, force=force)
     else:
         table = lut.resampled(lut.size if size is None else size).table
-        replace(style, name=name_of(out), tensors={**style.tensors, "lut": table}).save(out, force=force)
+        exact = style.exact
+        whole = exact is not None and size is None and exact.table.nbytes <= MOST_EXACT_BYTES
+        kept = {name: tensor for name, tensor in style.tensors.items() if whole or name not in EXACT}
+        replace(style, name=name_of(out), tensors={**kept, "lut": table}).save(out, force=force)

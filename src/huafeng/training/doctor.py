@@ -19,7 +19,8 @@ from PIL import Image
 
 from huafeng import exif
 from huafeng.errors import PhotoError
-from huafeng.photo import READ
+from huafeng.photo import DEFAULT_LIMITS, READ
+from huafeng.photo_decode import decode
 from huafeng.pixels import F32, U8
 from huafeng.stylizer import cores
 from huafeng.training.ahead import in_order
@@ -171,13 +172,13 @@ def _look(entry: Entry) -> _Seen:
         data = entry.read()
         header = open_header(io.BytesIO(data), entry.name)
         small = read_upright(data, entry.name, _THUMB_PX)
-        transparent = header.has_transparency_data and header.convert("RGBA").getchannel("A").getextrema()[0] != 255
+        alpha = decode(data, entry.name, DEFAULT_LIMITS).alpha if header.may_be_transparent else None
     except PhotoError as error:
         return _Seen(entry.name, problem=str(error))
-    kind = {"MPO": "JPEG", "HEIF": "HEIC"}.get(header.format or "", header.format or "")
+    transparent = alpha is not None and alpha.min() < 255
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    turned = exif.orientation(header) != 1
-    return _Seen(entry.name, kind, *header.size, digest, look_of(small), is_grey(small), transparent, turned)
+    turned = exif.orientation(header.exif) != 1
+    return _Seen(entry.name, header.format, *header.size, digest, look_of(small), is_grey(small), transparent, turned)
 
 
 def look_of(pixels: U8) -> Look:

@@ -35,6 +35,23 @@ class Between:
         return f"{self.least:g} to {self.most:g}"
 
 
+class Typed(str):
+    """What was typed for a value that is no text by itself: 007, on, 2024, null."""
+
+    value: object
+
+    def __new__(cls, text: str, value: object) -> Typed:
+        """`text` as it stands in the file, `value` as YAML means it."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == other) or str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
 class _Wrong(Exception):
     """One fault, without the place where it is."""
 
@@ -136,6 +153,12 @@ def _dataclass(kind: Any, values: Any, where: str, problems: list[str]) -> Any:
 def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
     """`value` as the type `hint` says; a fault goes into `problems`."""
     origin, args = get_origin(hint), get_args(hint)
+    if isinstance(value, Typed) and not (
+        hint in (str, Path)
+        or (origin is Literal and str(value) in args)
+        or (origin in (Union, types.UnionType) and value.value is not None)
+    ):
+        value = value.value
     if origin is Annotated:
         made, before = _value(args[0], value, where, problems), len(problems)
         numbers = made if isinstance(made, tuple) else (made,)
@@ -174,7 +197,7 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
 def _plain_value(hint: Any, value: Any) -> Any:
     if get_origin(hint) is Literal:
         if value in get_args(hint) and not isinstance(value, bool):
-            return value
+            return str(value) if isinstance(value, Typed) else value
         near = difflib.get_close_matches(str(value), [str(a) for a in get_args(hint)], n=1)
         raise _Wrong(f"one of {', '.join(map(str, get_args(hint)))}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     if hint is Path:
@@ -192,7 +215,7 @@ def _plain_value(hint: Any, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
     elif isinstance(value, hint):
-        return value
+        return str(value) if isinstance(value, Typed) else value
     raise _Wrong(_told(hint))
 
 

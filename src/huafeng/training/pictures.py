@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import threading
 import warnings
@@ -13,18 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
-from PIL.JpegImagePlugin import JpegImageFile
 
-from huafeng import exif, icc
 from huafeng.errors import DataError, PhotoError
-from huafeng.heic import open_heic
 from huafeng.photo import DEFAULT_LIMITS, READ
-from huafeng.photo_decode import decode, too_many_bytes
+from huafeng.photo_decode import Opened, decode, open_picture, too_many_bytes
 from huafeng.pixels import U8, blend, resize
 from huafeng.training.shards import Shard, parts_of, read_set, read_shard
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")  # photo_decode has imported their readers
 CACHE_MB = 1500  # decoded pictures that a stream of crops keeps in memory by default, in millions of bytes
 _NAMED = 3  # pictures that a sentence names at most
 
@@ -126,29 +120,13 @@ def _members(shards: Iterable[Shard], number: int) -> list[Entry]:
     ]
 
 
-def open_header(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+def open_header(file: BinaryIO, name: str) -> Opened:
     """A picture whose header has been read and nothing else; its `size` is as it is stored, not turned.
 
     Raises:
         PhotoError: foreign, damaged, animated, too large, or HEIC without the extra `heic`.
     """
-    try:
-        start = file.tell()
-        try:
-            image = Image.open(file, formats=_FORMATS)
-        except UnidentifiedImageError:
-            file.seek(start)
-            data = file.read()
-            if data[4:8] != b"ftyp":
-                raise
-            return open_heic(data, name)
-        if image.format in {"PNG", "WEBP", "AVIF"} and getattr(image, "is_animated", False):
-            raise PhotoError(f"{name} is animated, and this is for still pictures: save one frame of it as PNG.")
-        return image
-    except PhotoError:
-        raise
-    except Exception as error:  # decoders raise almost anything when bytes are damaged
-        raise PhotoError(f"{name} is not a picture that can be read: copy it again from where it came.") from error
+    return open_picture(file, name, DEFAULT_LIMITS)
 
 
 def read_upright(data: bytes, name: str, short_side_px: int | None = None) -> U8:
@@ -159,37 +137,10 @@ def read_upright(data: bytes, name: str, short_side_px: int | None = None) -> U8
     Raises:
         PhotoError: as for `Photo.open`.
     """
-    drafted = _drafted(data, short_side_px) if short_side_px and data.startswith(b"\xff\xd8\xff") else None
-    if drafted is not None:
-        return drafted
-    pixels, alpha, _ = decode(data, name, DEFAULT_LIMITS)
+    pixels, alpha, _, size = decode(data, name, DEFAULT_LIMITS, short_side_px=short_side_px)
     if alpha is not None:
         pixels = blend(np.full_like(pixels, 255), pixels, alpha)
-    return shrunk(pixels, short_side_px)
-
-
-def _drafted(data: bytes, short_side_px: int) -> U8 | None:
-    """A plain JPEG; None for one that `decode` must see: in grey or CMYK, too large, damaged."""
-    try:
-        image = JpegImageFile(io.BytesIO(data))
-        width, height = image.size
-        if image.mode != "RGB" or width * height > DEFAULT_LIMITS.max_pixels:
-            return None
-        image.draft(None, (short_side_px, short_side_px))  # at least so large a side, by scaling the cosine transform
-        colors: Image.Image = image
-        if profile := image.info.get("icc_profile"):
-            colors = _to_srgb(image, profile)
-        return _upright(shrunk(np.asarray(colors), short_side_px, (width, height)), exif.orientation(image))
-    except Exception:  # decode() tells what is wrong
-        return None
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        transform = icc.to_srgb(profile, "RGB")
-    except icc.ProfileError:  # a broken profile is no reason to refuse a picture
-        return image
-    return transform.apply(image) if transform else image
+    return shrunk(pixels, short_side_px, size)
 
 
 def shrunk(pixels: U8, short_side_px: int | None, size: tuple[int, int] | None = None) -> U8:
@@ -200,17 +151,6 @@ def shrunk(pixels: U8, short_side_px: int | None, size: tuple[int, int] | None =
     width, height = size or (pixels.shape[1], pixels.shape[0])
     scale = min(1.0, (short_side_px or min(width, height)) / min(width, height))
     return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
-
-
-def _upright(pixels: U8, orientation: int) -> U8:
-    """Stored pixels -> upright ones; EXIF 2.32, tag Orientation: 5..8 lie on their side."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in {2, 3, 6, 7}:
-        pixels = pixels[:, ::-1]
-    if orientation in {3, 4, 7, 8}:
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
 
 
 class Told:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from huafeng.errors import RecipeError
-from huafeng.training.options import build
+from huafeng.training.options import Typed, build
 from huafeng.training.recipe import RunOptions
 from huafeng.training.recipes import RECIPES
 
@@ -48,7 +48,7 @@ def change(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
         *path, last = key.split(".")
         inner = changed
         for name in path:
-            if inner.get(name) is None:
+            if getattr(inner.get(name), "value", inner.get(name)) is None:
                 inner[name] = {}
             inner = inner[name]
             if not isinstance(inner, dict):
@@ -84,8 +84,25 @@ def _parsed(text: str, where: str) -> Any:
         except ValueError:
             raise RecipeError([f"{where} is not JSON; for YAML install pyyaml"]) from None
     try:
-        return yaml.safe_load(text)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise RecipeError([f"{where} has a YAML alias (*name): write its values out"])  # few lines of them fill any memory
+        return _as_typed(yaml.compose(text, yaml.SafeLoader), yaml.SafeLoader(""))
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: the 45th of the 13th month
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise RecipeError([f"{where} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place})"]) from error
+
+
+def _as_typed(node: Any, loader: Any) -> Any:
+    """A YAML node's value; of numbers, dates and words like "on" with what was typed, as an option may want text."""
+    import yaml
+
+    if node is None:
+        return None
+    if isinstance(node, yaml.MappingNode):
+        return {str(_as_typed(key, loader)) if not isinstance(key, yaml.ScalarNode) else key.value: _as_typed(value, loader)
+                for key, value in node.value}  # fmt: skip
+    if isinstance(node, yaml.SequenceNode):
+        return [_as_typed(one, loader) for one in node.value]
+    value = loader.construct_object(node)
+    return value if isinstance(value, str) or node.value == "" else Typed(node.value, value)
