@@ -2,8 +2,8 @@
 
     python benchmarks/waiting.py [--busy 1] [--threads 2] [--runs 3] [--recipes fast-style gan-small]
 
-Each figure is the median of new processes, `huafeng train RECIPE --dry-run`, which times its third step; beside them run `--busy`
-processes that only count.
+Each figure is the median of new processes, `huafeng train RECIPE --dry-run`, which times its third step; beside them run
+`--busy` processes that only count.
 """
 
 from __future__ import annotations
