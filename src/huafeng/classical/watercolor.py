@@ -1,8 +1,9 @@
 """A watercolour.
 
-After Bousseau, Kaplan, Thollot & Sillion, "Interactive Watercolor Rendering with Temporal Coherence and Abstraction", NPAR 2006: a
-wash of the colour C becomes C - (C - C^2)(d - 1) where its pigment has the density d, which grows where a wash ends, drifts with
-turbulent flow, and settles in the paper's grain. Edges wobble; strips between washes, and the sheet's margin, stay bare.
+After Bousseau, Kaplan, Thollot & Sillion, "Interactive Watercolor Rendering with Temporal Coherence and Abstraction",
+NPAR 2006: a wash of the colour C becomes C - (C - C^2)(d - 1) where its pigment has the density d. It grows where a
+wash ends, drifts with turbulent flow, and settles in the paper's grain. Edges wobble; strips between washes, and the sheet's
+margin, stay bare.
 """
 
 from __future__ import annotations
