@@ -48,8 +48,22 @@ def test_red_is_the_fastest_axis() -> None:
         IDENTITY + "\n\x1a\nwhat is behind the end 9 9",
         IDENTITY.replace("\n", "\r"),
     ],
-    ids=["crlf", "bom", "spaces and case", "domain 0..1", "comments in the data", "clipped", "range 0..1", "1D range",
-         "stray words", "other comments", "Ctrl-Z", "NUL", "behind the end", "cr"],  # fmt: skip
+    ids=[
+        "crlf",
+        "bom",
+        "spaces and case",
+        "domain 0..1",
+        "comments in the data",
+        "clipped",
+        "range 0..1",
+        "1D range",
+        "stray words",
+        "other comments",
+        "Ctrl-Z",
+        "NUL",
+        "behind the end",
+        "cr",
+    ],
 )
 def test_dialects_of_the_same_table(text: str) -> None:
     assert np.array_equal(read_cube(text).table, Lut.identity(2).table)

@@ -214,7 +214,10 @@ def test_files_that_are_no_pictures_are_reported_once_together(album: Path, monk
 
 def test_heic_without_its_package(album: Path, heic_bytes: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    for data, words in ((heic_bytes, r"pip install \"huafeng\[heic\]"), (b"text that is no picture", "is not an image that Huafeng reads")):
+    for data, words in (
+        (heic_bytes, r"pip install \"huafeng\[heic\]"),
+        (b"text that is no picture", "is not an image that Huafeng reads"),
+    ):
         with pytest.raises(PhotoError, match=words):
             open_header(io.BytesIO(data), "a.jpg")
     (album / "phone.heic").write_bytes(heic_bytes)

@@ -200,7 +200,10 @@ def test_what_is_written_is_read_back(edit: Edit) -> None:
     ("changes", "problem"),
     [
         ({"strenght": 1}, "unknown key 'strenght', did you mean 'strength'?"),
-        ({"zzz": 1}, "unknown key 'zzz', known are styles, strength, stroke, detail, keep_colors, region, faces, skin, interpolation"),
+        (
+            {"zzz": 1},
+            "unknown key 'zzz', known are styles, strength, stroke, detail, keep_colors, region, faces, skin, interpolation",
+        ),
         ({"version": "1"}, "version is '1', it must be 1"),
         ({"version": True}, "version is True, it must be 1"),
         ({"version": 0}, "version is 0, it must be 1"),

@@ -86,8 +86,13 @@ def in_a_constant(made: Any) -> None:
 
 
 def in_a_branch(made: Any) -> None:
-    inner = helper.make_graph([helper.make_node("Identity", ["s"], ["o"])], "b", [],
-                              [helper.make_tensor_value_info("o", TensorProto.FLOAT, [4])], [external("s", [4], "secret.bin")])  # fmt: skip
+    inner = helper.make_graph(
+        [helper.make_node("Identity", ["s"], ["o"])],
+        "b",
+        [],
+        [helper.make_tensor_value_info("o", TensorProto.FLOAT, [4])],
+        [external("s", [4], "secret.bin")],
+    )
     made.graph.node.insert(0, helper.make_node("If", ["c"], ["o"], then_branch=inner, else_branch=inner))
 
 
@@ -191,8 +196,12 @@ def test_a_result_that_the_plan_does_not_say(change: Callable[[Any], None]) -> N
 def test_the_command_line_calls_it_the_files_fault(huafeng: Any, tmp_path: Path) -> None:
     made = model(lambda one: adds_secret(one, "secret.bin"))
     plan = {"stride": 4, "reach": 1, "scale": 1, "working_px": 64, "layers": {"l": [False, False]}}
-    tensors = {"graph.picture": np.frombuffer(made.SerializeToString(), np.uint8), "l.bias": np.zeros(1, np.float32),
-               "plan": np.frombuffer(json.dumps(plan).encode(), np.uint8), "l.weight": np.zeros((1, 1, 1, 1), np.float32)}  # fmt: skip
+    tensors = {
+        "graph.picture": np.frombuffer(made.SerializeToString(), np.uint8),
+        "l.bias": np.zeros(1, np.float32),
+        "plan": np.frombuffer(json.dumps(plan).encode(), np.uint8),
+        "l.weight": np.zeros((1, 1, 1, 1), np.float32),
+    }
     card = Card(title_en="x", title_zh="", author="x", licence="x", trained_on="x", provenance="x", date="2024-01-01")
     Style("x", "translator", tensors, card).save("x.style")
     Photo.from_array(PIXELS).save("a.png")

@@ -32,7 +32,11 @@ def directory(entries: list[tuple[int, int, int, bytes]], start: int) -> bytes:
 
 def jpeg(odd: tuple[int, int, int, bytes], where: str, folder: Path) -> bytes:
     """A JPEG with a sound EXIF, and one odd tag in one of its directories."""
-    first: list[tuple[int, int, int, bytes]] = [(271, 2, 6, b"Maker\0"), (272, 2, 6, b"Model\0"), (306, 2, 20, b"2024:05:06 07:08:09\0")]
+    first: list[tuple[int, int, int, bytes]] = [
+        (271, 2, 6, b"Maker\0"),
+        (272, 2, 6, b"Model\0"),
+        (306, 2, 20, b"2024:05:06 07:08:09\0"),
+    ]
     details = [(33434, 5, 1, struct.pack(">2I", 1, 250)), (36867, 2, 20, b"2024:05:06 07:08:09\0")]
     place = [(1, 2, 2, b"N\0")]
     {"first": first, "details": details, "place": place}[where].append(odd)
@@ -76,7 +80,14 @@ def test_one_odd_tag_costs_that_tag(tmp_path: Path, odd: Any, where: str, target
 def full() -> bytes:
     exif = Image.Exif()
     exif.update({271: "Maker", 315: "Zoe", 316: "zoes-laptop", 0x9C9C: "secret".encode("utf-16-le"), 33432: "(c) Zoe"})
-    exif[EXIF] = {0xA431: "1234567", 0xA435: "7654321", 0xA430: "Zoe Owner", 0x9286: b"ASCII\0\0\0note", 0xA420: "ab" * 16, 34855: 400}
+    exif[EXIF] = {
+        0xA431: "1234567",
+        0xA435: "7654321",
+        0xA430: "Zoe Owner",
+        0x9286: b"ASCII\0\0\0note",
+        0xA420: "ab" * 16,
+        34855: 400,
+    }
     exif[GPS] = {1: "N", 2: (48.0, 51.0, 24.0)}
     return exif.tobytes()
 
@@ -88,7 +99,9 @@ def test_safe_keep_and_none(huafeng: Run, target: str) -> None:
     secrets = [b"1234567", b"7654321", b"Zoe Owner", b"zoes-laptop", b"note", "secret".encode("utf-16-le"), b"abababab"]
     for metadata in ("safe", "keep", "none"):
         out = f"{metadata}.{target}"
-        assert huafeng("apply", "x.cube", "a.jpg", "-o", out, *([] if metadata == "safe" else ["--metadata", metadata])).code == 0
+        assert (
+            huafeng("apply", "x.cube", "a.jpg", "-o", out, *([] if metadata == "safe" else ["--metadata", metadata])).code == 0
+        )
         data = Path(out).read_bytes()
         exif = exif_of(data)
         assert (GPS in exif) == (metadata == "keep")

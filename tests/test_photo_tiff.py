@@ -42,7 +42,9 @@ def rounded(values: Any_) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("layout", [{}, {"rowsperstrip": 7}, {"tile": (32, 48)}])
 @pytest.mark.parametrize("planar", [False, True])
-def test_16_bit_colour(deep: U16, byteorder: str, bigtiff: bool, compression: str, layout: dict[str, Any], planar: bool) -> None:
+def test_16_bit_colour(
+    deep: U16, byteorder: str, bigtiff: bool, compression: str, layout: dict[str, Any], planar: bool
+) -> None:
     array = np.ascontiguousarray(deep.transpose(2, 0, 1)) if planar else deep
     options = {"photometric": "rgb", "planarconfig": "separate" if planar else "contig", "byteorder": byteorder}
     predictor = {"predictor": 2} if compression and not planar and byteorder == "<" and _has_codecs() else {}
@@ -129,7 +131,9 @@ def test_packed_bits(bits: int) -> None:
     entries = [(256, 3), (257, 1), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(packed))]
     rows = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in entries)
     place = 8 + len(packed) + len(packed) % 2
-    data = b"II*\0" + struct.pack("<I", place) + packed.ljust(place - 8, b"\0") + struct.pack("<H", len(entries)) + rows + bytes(4)
+    data = (
+        b"II*\0" + struct.pack("<I", place) + packed.ljust(place - 8, b"\0") + struct.pack("<H", len(entries)) + rows + bytes(4)
+    )
     assert Photo.from_bytes(data).pixels[0, :, 0].tolist() == [0, 127, 255]
 
 

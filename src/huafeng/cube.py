@@ -301,13 +301,13 @@ def _read_rows(lines: _Lines, first: tuple[int, str] | None, count: int) -> F64:
             block = np.array([_floats(_without_comment(row), number, 3) for row, (number, _) in zip(rows, batch, strict=True)])
         if done + len(batch) > count:
             number = batch[count - done][0]
-            raise LutError(f"The .cube file has more rows of numbers than {count:,}, as its size says: line {number} is one too many.")
+            raise LutError(
+                f"The .cube file has more rows of numbers than {count:,}, as its size says: line {number} is one too many."
+            )
         values[done : done + len(batch)] = block.reshape(-1, 3)
         done += len(batch)
     if done < count:
-        raise LutError(
-            f"The .cube file has {done:,} rows of numbers, not {count:,} as its size says: the file ends too soon."
-        )
+        raise LutError(f"The .cube file has {done:,} rows of numbers, not {count:,} as its size says: the file ends too soon.")
     return values
 
 

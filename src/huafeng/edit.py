@@ -253,7 +253,11 @@ def _parts(text: str, is_file: Callable[[str], bool]) -> list[str]:
     while pieces:
         for count in range(len(pieces), 0, -1):
             part = "+".join(pieces[:count])
-            if count == 1 or is_file(part) or (is_file(part.rpartition(":")[0]) and _as_number(part.rpartition(":")[2]) is not None):
+            if (
+                count == 1
+                or is_file(part)
+                or (is_file(part.rpartition(":")[0]) and _as_number(part.rpartition(":")[2]) is not None)
+            ):
                 found.append(part)
                 del pieces[:count]
                 break

@@ -15,11 +15,16 @@ from huafeng.errors import GraphError
 MOST_NODES = 4096
 # Without loops, branches, functions of the file's own, random numbers, and what makes much of nothing
 OPERATORS: Final = frozenset(
-    """Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv ConvTranspose Cos DepthToSpace
-    DequantizeLinear Div Elu Equal Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool Greater HardSigmoid HardSwish Identity
-    InstanceNormalization LayerNormalization LeakyRelu Less Log MatMul Max MaxPool Mean Min Mish Mul Neg Not Or PRelu Pad Pow
-    QuantizeLinear Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Round Selu Shape Sigmoid Sign
-    Sin Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where""".split()
+    " ".join(
+        [
+            "Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv ConvTranspose Cos",
+            "DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool",
+            "Greater HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less Log MatMul",
+            "Max MaxPool Mean Min Mish Mul Neg Not Or PRelu Pad Pow QuantizeLinear Reciprocal ReduceL2 ReduceMax",
+            "ReduceMean ReduceMin ReduceSum Relu Reshape Resize Round Selu Shape Sigmoid Sign Sin Slice Softmax",
+            "Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where",
+        ]
+    ).split(" ")
 )
 _GRAPH, _FUNCTIONS = 7, 25  # of ModelProto
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of GraphProto

@@ -64,7 +64,9 @@ def matrix_profile(primaries: tuple[float, ...], curve: Curve) -> bytes:
         return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
     def text(words: str) -> bytes:
-        return b"mluc" + bytes(4) + struct.pack(">2I2s2s2I", 1, 12, b"en", b"US", 2 * len(words), 28) + words.encode("utf-16-be")
+        return (
+            b"mluc" + bytes(4) + struct.pack(">2I2s2s2I", 1, 12, b"en", b"US", 2 * len(words), 28) + words.encode("utf-16-be")
+        )
 
     def xyz(column: NDArray[np.float64]) -> bytes:
         return b"XYZ " + bytes(4) + fixed(*column)

@@ -20,7 +20,6 @@ from huafeng.pixels import U8
 __all__ = ["DEFAULT_LIMITS", "READ", "WRITTEN", "EncodeOptions", "Limits", "Photo", "Source"]
 
 
-
 class Remark(UserWarning):
     """What a user should know of what was read or done, and can do nothing wrong by."""
 

@@ -153,7 +153,11 @@ def _dataclass(kind: Any, values: Any, where: str, problems: list[str]) -> Any:
 def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
     """`value` as the type `hint` says; a fault goes into `problems`."""
     origin, args = get_origin(hint), get_args(hint)
-    if isinstance(value, Typed) and not (hint in (str, Path) or (origin is Literal and str(value) in args) or (origin in (Union, types.UnionType) and value.value is not None)):
+    if isinstance(value, Typed) and not (
+        hint in (str, Path)
+        or (origin is Literal and str(value) in args)
+        or (origin in (Union, types.UnionType) and value.value is not None)
+    ):
         value = value.value
     if origin is Annotated:
         made, before = _value(args[0], value, where, problems), len(problems)
