@@ -165,7 +165,7 @@ class Watched(io.StringIO):
         super().__init__(text)
         self.characters = 0
 
-    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+    def readline(self, size: int = -1, /) -> str:
         line = super().readline(size)
         self.characters += len(line)
         return line

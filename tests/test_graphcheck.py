@@ -39,7 +39,7 @@ def model(change: Callable[[Any], None] | None = None) -> Any:
         helper.make_node("Cast", ["none"], ["zero"], to=TensorProto.UINT8),
         helper.make_node("Add", ["photo", "zero"], ["picture"]),
     ]
-    shape = [1, "H", "W", 3]
+    shape: list[str | int | None] = [1, "H", "W", 3]
     photo, picture = (helper.make_tensor_value_info(name, TensorProto.UINT8, shape) for name in ("photo", "picture"))
     graph = helper.make_graph(nodes, "g", [photo], [picture], weights)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -50,7 +50,7 @@ def model(change: Callable[[Any], None] | None = None) -> Any:
 
 def translator(made: Any) -> Translator:
     plan = {"stride": 4, "reach": 1, "scale": 1, "working_px": 64, "layers": {"l": [False, False]}}
-    tensors = {
+    tensors: dict[str, Any] = {
         "graph.picture": np.frombuffer(made.SerializeToString(), np.uint8),
         "plan": np.frombuffer(json.dumps(plan).encode(), np.uint8),
         "l.weight": np.zeros((1, 1, 1, 1), np.float32),
@@ -196,7 +196,7 @@ def test_a_result_that_the_plan_does_not_say(change: Callable[[Any], None]) -> N
 def test_the_command_line_calls_it_the_files_fault(huafeng: Any, tmp_path: Path) -> None:
     made = model(lambda one: adds_secret(one, "secret.bin"))
     plan = {"stride": 4, "reach": 1, "scale": 1, "working_px": 64, "layers": {"l": [False, False]}}
-    tensors = {
+    tensors: dict[str, Any] = {
         "graph.picture": np.frombuffer(made.SerializeToString(), np.uint8),
         "l.bias": np.zeros(1, np.float32),
         "plan": np.frombuffer(json.dumps(plan).encode(), np.uint8),

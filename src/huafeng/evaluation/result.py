@@ -98,7 +98,8 @@ def _evaluation(entry: dict[str, Any]) -> Evaluation:
     figures = tuple(_figure(figure) for figure in entry["figures"])
     curve = tuple(CurvePoint(**{name: _finite(value) for name, value in point.items()}) for point in entry["curve"])
     texts = {name: tuple(map(_text, entry[name])) for name in ("warnings", "left_out")}
-    texts |= {name: _text(entry[name]) for name in ("subject", "protocol", "features")}
+    for name in ("subject", "protocol", "features"):
+        _text(entry[name])
     if not isinstance(entry["inputs"], dict):
         raise TypeError("inputs")
     return Evaluation(

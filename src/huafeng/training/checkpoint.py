@@ -89,7 +89,7 @@ def load(path: Path) -> dict[str, Any]:
         )
     state = held.get("state")
     parts = state.get("parts") if isinstance(state, dict) else None
-    if not isinstance(parts, dict) or not all(isinstance(part, dict) for part in parts.values()):
+    if not isinstance(state, dict) or not isinstance(parts, dict) or not all(isinstance(part, dict) for part in parts.values()):
         raise TrainingError(f"The checkpoint {path} cannot be used: it is none of Huafeng's.")
     return dict(state)
 
