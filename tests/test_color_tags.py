@@ -62,7 +62,7 @@ def cicp(primaries: int, transfer: int, full: int = 1) -> tuple[bytes, bytes]:
     return b"cICP", bytes([primaries, transfer, 0, full])
 
 
-def near(data: bytes, expected: F64, levels: float = 1.6) -> None:
+def near(data: bytes, expected: F64 | U8, levels: float = 1.6) -> None:
     pixels = Photo.from_bytes(data).pixels
     assert np.abs(pixels.astype(float) - expected).max() <= levels, (pixels.tolist(), expected.round(1).tolist())
     assert np.array_equal(read_upright(data, "a"), pixels)  # training sees what users see
@@ -185,7 +185,7 @@ def test_the_knee_of_bt_2390() -> None:
 def test_hdr_is_tone_mapped_and_told(container: str, transfer: int) -> None:
     """Grey of 10 cd/m2 is sRGB 63 as it would be on a screen whose white has 203; 1000 is white."""
     if transfer == 16:
-        codes = [round(255 * float(light_to_pq(np.float32(light)))) for light in (10, 1000)]
+        codes = [round(255 * float(light_to_pq(np.asarray(light)))) for light in (10, 1000)]
     else:  # HLG: 10 cd/m2 = 1000 E^1.2, so E = 0.0215 and the code is sqrt(3 E) = 0.254
         codes = [65, 255]
     pixels = np.repeat(np.repeat(np.array([[[c] * 3 for c in codes]], np.uint8), 16, 0), 16, 1)

@@ -63,7 +63,7 @@ def test_red_is_the_fastest_axis() -> None:
         "NUL",
         "behind the end",
         "cr",
-    ],  # fmt: skip
+    ],
 )
 def test_dialects_of_the_same_table(text: str) -> None:
     assert np.array_equal(read_cube(text).table, Lut.identity(2).table)
@@ -165,7 +165,7 @@ class Watched(io.StringIO):
         super().__init__(text)
         self.characters = 0
 
-    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+    def readline(self, size: int = -1, /) -> str:
         line = super().readline(size)
         self.characters += len(line)
         return line

@@ -34,7 +34,7 @@ def read(**changes: Any) -> tuple[str, ...]:
 
 def test_defaults_are_the_documented_ones() -> None:
     edit = Edit((MONET,))
-    assert (edit.strength, edit.stroke, edit.detail, edit.keep_colors, edit.region) == (1.0, 1.0, 0.5, False, None)
+    assert (edit.strength, edit.stroke, edit.detail, edit.keep_colors, edit.region) == (1.0, 1.0, 0.25, False, None)
     assert edit.faces == "auto"
     assert edit.skin == "auto"
     assert MONET.weight == 1.0

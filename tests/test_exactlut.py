@@ -177,7 +177,7 @@ def _written(folder: Path) -> Path:
 
 def identity_hald(level: int, dtype: type) -> NDArray[np.uint8]:
     size = level**2
-    ramp = np.rint(np.linspace(0, np.iinfo(dtype).max, size)).astype(dtype)
+    ramp: NDArray[np.uint8] = np.rint(np.linspace(0, np.iinfo(dtype).max, size)).astype(dtype)
     blue, green, red = np.meshgrid(ramp, ramp, ramp, indexing="ij")
     return np.stack([red, green, blue], -1).reshape(level**3, level**3, 3)
 
@@ -203,7 +203,7 @@ def test_any_lossless_format(tmp_path: Path, name: str, pixels: U8) -> None:
     image = Image.fromarray(255 - identity_hald(4, np.uint8))
     if name == "a.gif":
         image = Image.fromarray(np.repeat(np.asarray(image)[..., :1], 3, -1)).convert("L")
-    image.save(tmp_path / name, **({"lossless": True} if name == "a.webp" else {}))
+    image.save(tmp_path / name, lossless=True) if name == "a.webp" else image.save(tmp_path / name)
     result = applied(tmp_path / name, pixels)
     assert np.abs(result[..., 0].astype(int) - (255 - pixels[..., 0])).max() <= 1
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from huafeng import Card, Edit, Library, Photo, Style, Stylizer, parse_styles
 from huafeng.art import spans
-from huafeng.errors import EngineError, PhotoError, StyleError, StyleNotFound
+from huafeng.errors import GraphError, PhotoError, StyleError, StyleNotFound
 from huafeng.evaluation.pairs import psnr, ssim
 from huafeng.library import BUILT_IN
 from huafeng.networkfile import PICTURE, PLAN, STATISTICS, Layer, read_plan
@@ -248,7 +248,7 @@ def test_broken_networks(tensors: dict[str, Any], told: str) -> None:
 def test_a_graph_that_is_none_is_told_when_it_is_run(astronaut: U8) -> None:
     for graph in (PICTURE, STATISTICS):
         style = Style("test", "translator", broken(**{graph: bytes_of("no graph")}), Card(**CARD))
-        with pytest.raises(EngineError, match="cannot open"):
+        with pytest.raises((GraphError, StyleError), match="damaged|another file"):
             Translator(style.tensors).paint(astronaut[:80, :80])
 
 
@@ -264,7 +264,7 @@ def test_a_graph_reads_no_other_file(astronaut: U8, tmp_path: Path, monkeypatch:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
         model.ir_version = 9
         style = broken(**{PICTURE: np.frombuffer(model.SerializeToString(), np.uint8)})
-        with pytest.raises(EngineError, match="cannot open"):
+        with pytest.raises((GraphError, StyleError), match="damaged|another file"):
             Translator(style).paint(astronaut[:80, :80])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from huafeng.errors import EngineError
+from huafeng.graphcheck import check_graph
 from huafeng.pixels import F32, Array
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by onnxruntime when it is imported
@@ -21,17 +22,32 @@ except ImportError as error:
     ) from error
 
 
+def _arena() -> dict[str, int]:
+    """Memory is taken as it is needed, three quarters of the computer's at most: a foreign network may want any amount."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return {"arena_extend_strategy": 1}
+    return {"arena_extend_strategy": 1, "max_mem": physical * 3 // 4}
+
+
 # One arena for all sessions: a session lives for one photo, and memory that is new to the process costs a page fault each.
 _MEMORY = onnxruntime.OrtMemoryInfo("Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT)
 with contextlib.suppress(Exception):  # another part of the program may have registered one: that serves as well
-    onnxruntime.create_and_register_allocator(_MEMORY, onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1}))
+    onnxruntime.create_and_register_allocator(_MEMORY, onnxruntime.OrtArenaCfg(_arena()))
 
 
 class Session:
     """A graph ready to run; `run` may be called from several threads."""
 
     def __init__(self, graph: bytes, weights: Mapping[str, F32], *, threads: int) -> None:
-        """Open `graph` (an onnx model whose weights are declared external) with the weights that it names."""
+        """Open `graph` (an onnx model whose weights are declared external) with the weights that it names.
+
+        Raises:
+            GraphError: it names others, which onnxruntime would read from files; or it is otherwise not allowed.
+            EngineError: onnxruntime cannot open it.
+        """
+        check_graph(graph, weights)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

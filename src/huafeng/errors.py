@@ -6,6 +6,7 @@ HuafengError
 │   ├── StyleError         damaged, foreign or newer style file; a base generator that does not fit
 │   │   └── StyleNotFound  no style of that name in the library
 │   ├── GeneratorError     damaged, foreign or newer generator file; pictures that it cannot make
+│   ├── GraphError         a network's graph that is damaged, or would read files or never end
 │   ├── LutError           a .cube or HaldCLUT that cannot be read or written
 │   ├── RegionError        a mask that is not an image, a box outside the photo
 │   ├── EditError          an edit with wrong fields: `problems` lists all of them
@@ -46,6 +47,10 @@ class StyleNotFound(StyleError):
 
 class GeneratorError(UserError):
     """The generator file cannot be used, or not for what is asked."""
+
+
+class GraphError(UserError):
+    """The network in a file cannot be used."""
 
 
 class LutError(UserError):

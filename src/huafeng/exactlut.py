@@ -62,7 +62,7 @@ class ExactLut:
 
 
 def apply_exact(pixels: U8, lut: ExactLut, *, threads: int, interpolation: str = "trilinear") -> U8:
-    """Every pixel of uint8 [H, W, 3] through the table ("trilinear" or "tetrahedral"), in float32; clipped, rounded at the end."""
+    """Every pixel of uint8 [H, W, 3] through the table, "trilinear" or "tetrahedral", in float32; clipped at the end."""
     table = lut.table.reshape(-1, 3)
     place = lut.inputs.astype(np.float64) * (len(lut.table) - 1)  # [256, 3]
     below = np.minimum(place.astype(np.int64), len(lut.table) - 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -39,6 +40,21 @@ _DROPPED_FROM_EXIF = {
 }
 
 
+# What says who owns the camera, which one it is, on whose computer the photo was, and what somebody noted
+PRIVATE = {
+    int(tag)
+    for tag in (
+        ExifTags.Base.HostComputer,
+        ExifTags.Base.XPComment,
+        ExifTags.Base.UserComment,
+        ExifTags.Base.CameraOwnerName,
+        ExifTags.Base.BodySerialNumber,
+        ExifTags.Base.LensSerialNumber,
+        ExifTags.Base.ImageUniqueID,
+    )
+}
+
+
 def orientation(exif: Image.Exif) -> int:
     """1..8 as the file says, or 1 where it says nothing that makes sense."""
     try:
@@ -51,26 +67,66 @@ def orientation(exif: Image.Exif) -> int:
 def carried(exif: Image.Exif) -> bytes | None:
     """The EXIF of a result: upright, without thumbnail, maker note and XMP, but with GPS; None if there is none.
 
-    A damaged EXIF counts as none.
+    A tag that cannot be read, or not be written, is left out alone.
     """
-    try:
-        if not exif:
-            return None
-        first = {int(tag): exif[tag] for tag in _KEPT & set(exif)} | {int(ExifTags.Base.Orientation): 1}
-        details = {t: v for t, v in exif.get_ifd(ExifTags.IFD.Exif).items() if t not in _DROPPED_FROM_EXIF}
-        return _to_bytes(first, details, exif.get_ifd(ExifTags.IFD.GPSInfo))
-    except Exception:  # as above
+    first = {tag: value for tag, value in _readable(exif).items() if tag in _KEPT}
+    details = {tag: value for tag, value in _directory(exif, ExifTags.IFD.Exif).items() if tag not in _DROPPED_FROM_EXIF}
+    place = _directory(exif, ExifTags.IFD.GPSInfo)
+    if not (first or details or place):
         return None
+    first[int(ExifTags.Base.Orientation)] = 1
+    try:
+        return _to_bytes(first, details, place)
+    except Exception:  # damaged EXIF fails in many ways: try tag by tag
+        sound = [
+            {tag: value for tag, value in tags.items() if _is_writable(directory, tag, value)}
+            for directory, tags in ((None, first), (ExifTags.IFD.Exif, details), (ExifTags.IFD.GPSInfo, place))
+        ]
+        return _to_bytes(*sound)
+
+
+def _readable(tags: Any) -> dict[int, Any]:
+    """The tags of a directory that can be read."""
+    found: dict[int, Any] = {}
+    try:
+        names = list(tags)
+    except Exception:  # as above
+        return found
+    for tag in names:
+        with contextlib.suppress(Exception):
+            found[int(tag)] = tags[tag]
+    return found
+
+
+def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
+    try:
+        return _readable(exif.get_ifd(directory))
+    except Exception:  # as above
+        return {}
+
+
+def _is_writable(directory: int | None, tag: int, value: Any) -> bool:
+    try:
+        if directory is None:
+            _to_bytes({tag: value}, {}, {})
+        elif directory == ExifTags.IFD.Exif:
+            _to_bytes({}, {tag: value}, {})
+        else:
+            _to_bytes({}, {}, {tag: value})
+    except Exception:  # as above
+        return False
+    return True
 
 
 def without(exif: bytes, tags: Collection[int]) -> bytes:
-    """The same EXIF without some tags of its first directory (`IFD.GPSInfo` is the place)."""
+    """The same EXIF without some tags, in whichever directory they are (`IFD.GPSInfo` is the place)."""
     loaded = Image.Exif()
     loaded.load(exif)
     directories = {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
     first = {tag: value for tag, value in loaded.items() if tag not in directories and tag not in tags}
+    details = {tag: value for tag, value in loaded.get_ifd(ExifTags.IFD.Exif).items() if tag not in tags}
     place = {} if ExifTags.IFD.GPSInfo in tags else loaded.get_ifd(ExifTags.IFD.GPSInfo)
-    return _to_bytes(first, loaded.get_ifd(ExifTags.IFD.Exif), place)
+    return _to_bytes(first, details, place)
 
 
 class _Text(str):

@@ -48,6 +48,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes, *, force: bool = Fals
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_synced(temporary, data)
         if force:
+            _dress_as(temporary, path)
             temporary.replace(path)
         else:
             _rename_if_free(temporary, path)
@@ -58,6 +59,18 @@ def write_whole(path: str | os.PathLike[str], data: bytes, *, force: bool = Fals
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _dress_as(temporary: Path, path: Path) -> None:
+    """Give a file the mode and, where that is allowed, the owner of the one that it is to replace."""
+    try:
+        status = path.stat()
+    except OSError:  # there is none
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        os.chown(temporary, status.st_uid, status.st_gid)
+    with contextlib.suppress(OSError):
+        temporary.chmod(status.st_mode & 0o7777)
 
 
 def _write_synced(path: Path, data: bytes) -> None:

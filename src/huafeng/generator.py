@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from huafeng.engine import Session
-from huafeng.errors import EngineError, GeneratorError, StyleError
+from huafeng.errors import EngineError, GeneratorError, GraphError, StyleError
 from huafeng.packed import Format, shown
 from huafeng.pixels import F32, U8, Array
 from huafeng.style import Card, check_name, read_card
@@ -240,7 +240,7 @@ class Generator:
         weights = {name: value for name, value in self.weights.items() if name.startswith(f"{part}.")}
         try:
             return Session(self._graphs[f"graph.{part}"], weights, threads=self.threads)
-        except EngineError as error:
+        except (EngineError, GraphError) as error:
             raise GeneratorError(f"The generator file is damaged: {error}") from error
 
     def _run(self, session: Session, inputs: Mapping[str, Array], output: str) -> Array:

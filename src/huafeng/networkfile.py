@@ -27,6 +27,7 @@ BYTES = (PICTURE, STATISTICS, PLAN)
 
 _MOST = {"stride": 1024, "reach": 8192, "scale": 4, "working_px": 8192}
 _MOST_LAYERS = 512
+_MOST_CHANNELS = 8192
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def checked_network(kind: str, tensors: Mapping[str, object]) -> dict[str, Array
             good = good and value.dtype == np.uint8 and value.ndim == 1  # type: ignore[attr-defined]
         else:
             good = good and np.issubdtype(value.dtype, np.floating) and value.ndim in (1, 4)  # type: ignore[attr-defined]
+            good = good and max(value.shape[:2]) <= _MOST_CHANNELS  # type: ignore[attr-defined]
         if not good:
             raise StyleError(f"The style's tensor {name[:64]!r} is not what a network is made of.")
         assert isinstance(value, np.ndarray)

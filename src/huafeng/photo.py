@@ -14,7 +14,7 @@ import numpy as np
 from huafeng.errors import Note, PhotoError
 from huafeng.files import check_output, write_whole
 from huafeng.photo_decode import Limits, Source, Table, decode, samples, too_many_bytes
-from huafeng.photo_encode import EncodeOptions, Profile, encode, format_of
+from huafeng.photo_encode import EncodeOptions, Metadata, Profile, encode, format_of
 from huafeng.pixels import U8
 
 __all__ = ["DEFAULT_LIMITS", "READ", "WRITTEN", "EncodeOptions", "Limits", "Photo", "Source"]
@@ -102,6 +102,7 @@ class Photo:
         subsampling: str | None = None,
         lossless: bool | None = None,
         keep_gps: bool = False,
+        metadata: Metadata = "safe",
         profile: Profile = "srgb",
     ) -> bytes:
         """The photo as a file's bytes.
@@ -121,6 +122,8 @@ class Photo:
                 else 4:2:0.
             lossless: for WebP; None: as the source was, unless a quality is given.
             keep_gps: keep the place where the photo was taken.
+            metadata: of the EXIF, "keep" all that can be kept, place included; "safe": all but place, serial numbers, the
+                camera's owner, the computer's name and comments; "none".
             profile: "srgb", or "source": convert back to the source's RGB profile and embed it (sRGB where the source
                 was grey, CMYK, or its profile can only be read from).
 
@@ -136,6 +139,7 @@ class Photo:
             subsampling=subsampling,
             lossless=lossless,
             keep_gps=keep_gps,
+            metadata=metadata,
             profile=profile,
         )
 

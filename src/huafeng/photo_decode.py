@@ -108,10 +108,12 @@ class Opened(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height in px."""
         return self.image.size
 
     @property
     def exif(self) -> Image.Exif:
+        """The EXIF; empty where there is none, or a damaged one."""
         try:
             return self.image.exif if isinstance(self.image, TiffPage) else self.image.getexif()
         except Exception:  # damaged EXIF fails in many ways, and is no reason to refuse a photo
@@ -119,6 +121,7 @@ class Opened(NamedTuple):
 
     @property
     def may_be_transparent(self) -> bool:
+        """Whether it has to be decoded to know."""
         return isinstance(self.image, TiffPage) or self.image.has_transparency_data
 
 

@@ -16,6 +16,7 @@ from huafeng.photo_tiff import write_tiff
 from huafeng.pixels import U8
 
 Profile = Literal["srgb", "source"]
+Metadata = Literal["keep", "safe", "none"]
 
 _FORMATS = {
     "jpg": "JPEG",
@@ -44,6 +45,7 @@ class EncodeOptions(TypedDict, total=False):
     subsampling: str | None
     lossless: bool | None
     keep_gps: bool
+    metadata: Metadata
     profile: Profile
 
 
@@ -68,6 +70,7 @@ def encode(
     lossless: bool | None,
     keep_gps: bool,
     profile: Profile,
+    metadata: Metadata = "safe",
 ) -> bytes:
     """What Photo.to_bytes says."""
     format = _checked_format(format, source)
@@ -77,6 +80,8 @@ def encode(
         raise PhotoError(f"The subsampling must be one of {', '.join(_SUBSAMPLINGS)}, not {subsampling}.")
     if profile not in ("srgb", "source"):
         raise PhotoError(f"The profile must be srgb or source, not {profile}.")
+    if metadata not in ("keep", "safe", "none"):
+        raise PhotoError(f"The metadata must be keep, safe or none, not {metadata}.")
     height, width = pixels.shape[:2]
     longest = _LONGEST_SIDE.get(format)
     if longest is not None and max(width, height) > longest:
@@ -96,8 +101,10 @@ def encode(
         options = {"compress_level": _PNG_LEVEL}
     if source.dpi is not None:
         options["dpi"] = source.dpi  # JPEG and PNG have a place for it
-    if source.exif is not None:
-        dropped = set() if keep_gps else {int(ExifTags.IFD.GPSInfo)}
+    if source.exif is not None and metadata != "none":
+        dropped = set() if keep_gps or metadata == "keep" else {int(ExifTags.IFD.GPSInfo)}
+        if metadata == "safe":
+            dropped |= exif.PRIVATE
         if format == "AVIF":  # else Pillow takes it out, and writes the rest anew with "?" for letters beyond ASCII
             dropped.add(int(ExifTags.Base.Orientation))
         kept = exif.without(source.exif, dropped)

@@ -121,8 +121,8 @@ class TiffPage:
         samples = int(tags.get(_SAMPLES, 1))
         compression = tags.get(_COMPRESSION, _PLAIN)
         if photometric not in _COLORS:
-            colors = _OTHER_COLORS.get(photometric, f"colours of kind {photometric}")
-            raise self._refused(f"{colors} in {_several(bits)} bits a sample")
+            other = _OTHER_COLORS.get(photometric, f"colours of kind {photometric}")
+            raise self._refused(f"{other} in {_several(bits)} bits a sample")
         if len(set(bits)) > 1 or len(formats) > 1:
             raise self._refused(f"samples of different kinds ({_several(bits)} bits)")
         form = formats.pop()
@@ -162,7 +162,7 @@ class TiffPage:
         modes = {(1, 1): "L", (1, 2): "LA", (3, 3): "RGB", (3, 4): "RGBA", (4, 4): "CMYK"}
         mode = modes[colors, len(kept)]
         image = Image.frombytes(mode, (layout.width, layout.height), np.ascontiguousarray(result))
-        image.info = self._info()
+        image.info.update(self._info())
         return image
 
     def _info(self) -> dict[str, Any]:

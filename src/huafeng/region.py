@@ -28,8 +28,9 @@ def region_mask(region: Region, pixels: U8, *, threads: int = 1) -> U8:
     """The mask of a region of the photo uint8 [H, W, 3]: uint8 [H, W], 255 = styled, 0 = untouched.
 
     A mask file counts by its lightness (luma, ITU-R 601) times its alpha, so white paint on a transparent layer
-    works as well as white on black; of a cut-out, a picture on a transparent layer, its alpha counts alone; one of another size is resized (`MaskResized` is warned). A box covers at
-    least one pixel. The feather is Gaussian, its sigma a fraction of the photo's short side; the photo's own
+    works as well as white on black; of a cut-out, a picture on a transparent layer, its alpha counts alone. One of
+    another size is resized (`MaskResized` is warned). A box covers at least one pixel. The feather is
+    Gaussian, its sigma a fraction of the photo's short side; the photo's own
     edges are not feathered.
 
     Raises:

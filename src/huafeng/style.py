@@ -172,7 +172,8 @@ class Style:
         kind: "look" (colour and tone), "art" (texture, stroke, shape: a code for the base generator), "translator" (a network
             of its own), "filter" (drawn by rule), "enlarger" (a network that makes photos larger).
         tensors: look: "lut" [N, N, N, 3], 2 <= N <= 129, indexed [r, g, b], and perhaps "grade" [3]: vignette, grain and
-            local contrast, in the ranges of `grade.Grade`; perhaps "exact" and "inputs" (see `exactlut`). art: "code" [K], 1 <= K <= 1024, and perhaps
+            local contrast, in the ranges of `grade.Grade`; perhaps "exact" and "inputs"
+            (see `exactlut`). art: "code" [K], 1 <= K <= 1024, and perhaps
             "delta" [M], 1 <= M <= 65536: what is added to the modulation that the generator makes of the code; perhaps
             "quiet" [1] in 0..1: the share of the generator's noise that is left away.
             All are finite floats; they become read-only float32. translator, enlarger: see `networkfile`. filter: "filter", its
@@ -225,7 +226,7 @@ class Style:
 
     @property
     def exact(self) -> ExactLut | None:
-        """A look's table as another program wrote it, where it is one of those; "lut" holds it baked, for all that asks for less."""
+        """A look's table as another program wrote it, where it is one of those; "lut" holds it baked."""
         return ExactLut(self.tensors[EXACT[1]], self.tensors[EXACT[0]]) if EXACT[0] in self.tensors else None
 
     @classmethod

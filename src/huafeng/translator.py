@@ -13,6 +13,7 @@ import numpy as np
 
 from huafeng.art import RIM, Statistics, frame, spans, thumbnail
 from huafeng.engine import Session
+from huafeng.errors import EngineError, StyleError
 from huafeng.networkfile import BYTES, PICTURE, PLAN, STATISTICS, read_plan
 from huafeng.pixels import F32, U8, Array
 
@@ -40,6 +41,7 @@ class Translator:
     def __init__(self, tensors: Mapping[str, Array], *, threads: int = 0) -> None:
         self.plan = read_plan(tensors[PLAN].tobytes())
         self.threads = threads
+        self._tried = False
         self._graphs = {name: tensors[name].tobytes() for name in (PICTURE, STATISTICS) if name in tensors}
         self._weights: dict[str, F32] = {}
         for name, value in tensors.items():
@@ -54,16 +56,40 @@ class Translator:
 
     @cached_property
     def _statistics_session(self) -> Session:
-        return Session(self._graphs[STATISTICS], self._weights, threads=self.threads)
+        return self._opened(STATISTICS, self._weights)
 
     def statistics(self, pixels: U8) -> Statistics:
         """Each norm's mean and variance over a thumbnail (of at most 0.26 MP) of the picture uint8 [H, W, 3]."""
         if STATISTICS not in self._graphs:
             return Statistics({}, {})
         small = frame(thumbnail(pixels), self.plan.stride)
-        found = self._statistics_session.run({"photo": small[None]})
+        found = self._run(self._statistics_session, small)
         normed = [name for name, layer in self.plan.layers.items() if layer.norm]
+        for name in (f"{n}.{part}" for n in normed for part in ("mean", "variance")):
+            if name not in found or not np.issubdtype(found[name].dtype, np.floating) or found[name].ndim < 1:
+                raise StyleError(f"The style's network does not tell its {name[:64]!r}: its graph and its plan differ.")
         return Statistics({n: found[f"{n}.mean"] for n in normed}, {n: found[f"{n}.variance"] for n in normed})
+
+    @staticmethod
+    def _run(session: Session, pixels: U8) -> dict[str, Array]:
+        """A graph's outputs, whatever they are, for pixels uint8 [H, W, 3]."""
+        try:
+            found = session.run({"photo": pixels[None]})
+        except EngineError as error:
+            raise StyleError(f"The style's network cannot be run: {error}") from error
+        return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+
+    def _picture(self, session: Session, pixels: U8) -> U8:
+        """The picture uint8 [scale H, scale W, 3] that the network makes of pixels uint8 [H, W, 3]."""
+        picture = self._run(session, pixels).get("picture")
+        height, width = (self.plan.scale * side for side in pixels.shape[:2])
+        if picture is None or picture.dtype != np.uint8 or picture.shape != (1, height, width, 3):
+            shape = "none" if picture is None else f"{picture.dtype} {list(picture.shape)}"
+            raise StyleError(
+                f"The style's network does not do what its plan says: of {pixels.shape[1]} x {pixels.shape[0]} pixels it makes "
+                f"{shape} in place of {width} x {height} colours."
+            )
+        return picture[0]
 
     def session(self, statistics: Statistics) -> Session:
         """The network with its norms folded in: weight' = weight scale / sigma, bias' = shift - mean scale / sigma."""
@@ -76,7 +102,13 @@ class Translator:
             phases = kernel.shape[0] // gain.size  # 4 where a pixel shuffle follows, else 1
             weights[f"{name}.weight"] = kernel * np.repeat(gain.ravel(), phases)[:, None, None, None]
             weights[f"{name}.bias"] = np.repeat(bias.ravel(), phases)
-        return Session(self._graphs[PICTURE], weights, threads=self.threads)
+        return self._opened(PICTURE, weights)
+
+    def _opened(self, graph: str, weights: Mapping[str, F32]) -> Session:
+        try:
+            return Session(self._graphs[graph], weights, threads=self.threads)
+        except EngineError as error:
+            raise StyleError(f"The style's network is damaged: {error}") from error
 
     def begin(self, pixels: U8) -> Callable[[U8], U8]:
         """What paints parts of the picture uint8 [H, W, 3], all with the whole's statistics."""
@@ -91,14 +123,17 @@ class Translator:
         plan = self.plan
         tile_px = tile_px or TILE_PX // plan.scale
         session = self.session(statistics or self.statistics(pixels))
+        if not self._tried:
+            side = 2 * -(-RIM // plan.stride) * plan.stride
+            self._picture(session, np.zeros((side, side, 3), np.uint8))  # a network that is none is told at little cost
+            self._tried = True
         framed = frame(pixels, plan.stride)
         reach = -(-plan.reach // plan.stride) * plan.stride
         height, width = (plan.scale * side for side in framed.shape[:2])
         painted = np.empty((height, width, 3), np.uint8)
         for rows in spans(framed.shape[0], tile_px, plan.stride, reach):
             for columns in spans(framed.shape[1], tile_px, plan.stride, reach):
-                tile = np.ascontiguousarray(framed[rows.read, columns.read])[None]
-                result = session.run({"photo": tile})["picture"][0]
+                result = self._picture(session, np.ascontiguousarray(framed[rows.read, columns.read]))
                 kept = result[enlarged(rows.keep, plan.scale), enlarged(columns.keep, plan.scale)]
                 painted[enlarged(rows.write, plan.scale), enlarged(columns.write, plan.scale)] = kept
         inner = (enlarged(slice(RIM, RIM + side), plan.scale) for side in pixels.shape[:2])

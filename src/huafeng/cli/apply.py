@@ -44,6 +44,14 @@ class Interpolation(StrEnum):
     TETRAHEDRAL = "tetrahedral"
 
 
+class Metadata(StrEnum):
+    """What of a photo's EXIF its result has."""
+
+    KEEP = "keep"
+    SAFE = "safe"
+    NONE = "none"
+
+
 class Profile(StrEnum):
     """The result's colour profile."""
 
@@ -152,6 +160,9 @@ def apply(
     ] = None,
     profile: Annotated[Profile, typer.Option(help="Colours in sRGB, or in the photo's own profile.")] = Profile.SRGB,
     keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep the place where the photo was taken.")] = False,
+    metadata: Annotated[
+        Metadata, typer.Option(help="EXIF: keep all; safe, without place, serial numbers, owner, host, comments; none.")
+    ] = Metadata.SAFE,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     max_megabytes: Annotated[
         float | None, typer.Option(min=0.001, metavar="MB", help="The largest file that is read (default: 1000).")
@@ -214,7 +225,7 @@ def apply(
         raise PhotoError(f"{error} {_STYLE_FIRST}") if swapped else error from None
     order = Order(
         task=task,
-        options={"quality": quality, "keep_gps": keep_gps, "profile": profile.value},
+        options={"quality": quality, "keep_gps": keep_gps, "metadata": metadata.value, "profile": profile.value},
         force=force,
         save_edit=save_edit,
         limits=_limits(max_megabytes, max_megapixels),

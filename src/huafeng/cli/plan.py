@@ -155,8 +155,8 @@ def _none(folder: Path, has_folders: bool) -> list[Path]:
 def _told_apart(jobs: dict[Path, Job]) -> dict[Path, Job]:
     """Photos whose results would have one name, also on a disk for which upper and lower case are the same.
 
-    Those that differ in their suffix only, as a telephone's IMG_1.heic and IMG_1.jpg, become IMG_1-heic-STYLE.jpg ...; those that
-    differ in nothing but the case get a number.
+    Those that differ in their suffix only, as a telephone's IMG_1.heic and IMG_1.jpg, become IMG_1-heic-STYLE.jpg ...;
+    those that differ in nothing but the case get a number.
     """
     count = Counter(_meeting(job.result) for job in jobs.values())
     alike = {key for key, number in count.items() if number > 1}

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from huafeng.errors import DataError
+from huafeng.errors import DataError, GraphError
 from huafeng.evaluation.inception import InceptionFeatures, load_inception
 from huafeng.evaluation.values import layers
+from huafeng.graphcheck import check_graph
 from huafeng.pixels import F32, U8
 from huafeng.training.features import SHIPPED, FeatureNetwork, load_features
 from huafeng.training.losses import channel_statistics, gram
@@ -95,10 +96,13 @@ class Onnx:
 
         try:
             data = path.read_bytes()
+            check_graph(data, (), operators=False)  # onnxruntime would read any file that it names
             self._session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
             (entry,) = self._session.get_inputs()
             self._input = entry.name
             probe = self._run(np.zeros((2, 3, 256, 256), np.float32))
+        except GraphError as error:
+            raise DataError(f"{path}: {error}") from error
         except Exception as error:  # onnxruntime's exception classes share no public base
             raise DataError(
                 f"{path} is not an onnx network with one float input [B, 3, H, W] of any B, H and W, and features as outputs."

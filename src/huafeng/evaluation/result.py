@@ -85,28 +85,47 @@ def from_json(path: Path) -> list[Evaluation]:
         versions = {entry.pop("version") for entry in entries}
         if versions != {FORMAT_VERSION}:
             raise DataError(f"{path} was written by another version of Huafeng: evaluate again.")
-        return [_evaluation(entry) for entry in entries]
+        found = [_evaluation(entry) for entry in entries]
+        to_json(found)  # what can be shown can be written
+        return found
     except DataError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise DataError(f"{path} is not an evaluation that huafeng evaluate wrote.") from error
 
 
 def _evaluation(entry: dict[str, Any]) -> Evaluation:
     figures = tuple(_figure(figure) for figure in entry["figures"])
     curve = tuple(CurvePoint(**{name: _finite(value) for name, value in point.items()}) for point in entry["curve"])
-    texts = {name: tuple(entry[name]) for name in ("warnings", "left_out")}
-    return Evaluation(**entry | texts | {"figures": figures, "curve": curve, "safe_strength": _pair(entry["safe_strength"])})
+    texts = {name: tuple(map(_text, entry[name])) for name in ("warnings", "left_out")}
+    for name in ("subject", "protocol", "features"):
+        _text(entry[name])
+    if not isinstance(entry["inputs"], dict):
+        raise TypeError("inputs")
+    return Evaluation(
+        **entry
+        | texts
+        | {"seconds": _finite(entry["seconds"])}
+        | {"figures": figures, "curve": curve, "safe_strength": _pair(entry["safe_strength"])}
+    )
 
 
 def _figure(entry: dict[str, Any]) -> Figure:
     definition(entry["name"])  # a KeyError if there is no such figure
     baselines = {name: None if entry[name] is None else _finite(entry[name]) for name in ("identity", "random")}
+    if type(entry["count"]) is not int:
+        raise TypeError("count")
     return Figure(**entry | baselines | {"value": _finite(entry["value"]), "interval": _pair(entry["interval"])})
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
 def _finite(number: float) -> float:
-    if not math.isfinite(number):
+    if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
         raise ValueError(f"{number} is no figure")
     return float(number)
 

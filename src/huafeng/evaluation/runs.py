@@ -126,7 +126,10 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> Run:
     if not checkpoint.listed(kept):
         raise TrainingError(f"{path} has no checkpoint yet: wait until its training has written one.")
     state = checkpoint.newest(kept, tell)
-    step = int(state["progress"]["step"])
+    try:
+        step = int(state["progress"]["step"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise TrainingError(f"The checkpoint in {kept} is damaged: it does not tell its step.") from error
     judged, reason = _judged(path, options, state, step)
     painter = options.painter()
     discriminator = None if reason else Discriminator(len(options.cards()), spectral_norm=options.adversarial.spectral_norm)
@@ -136,7 +139,7 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> Run:
         if discriminator is not None:
             discriminator.load_state_dict(state["parts"]["discriminator"])
             discriminator.eval().requires_grad_(False)  # in training its spectral norms would go on moving
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError, AttributeError, ValueError) as error:
         raise TrainingError(f"The checkpoint in {kept} does not fit the options in {path}: they belong to two runs.") from error
     return Run(path, options, step, painter.eval().requires_grad_(False), discriminator, judged, reason)
 
@@ -189,14 +192,18 @@ def _rows(path: Path) -> list[dict[str, float]]:
     """The lines of stats.jsonl; a run that is being written may end in half a line."""
     rows = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     for line in lines:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
+        if isinstance(row, dict) and _is_number(row.get("step")):
+            rows.append({name: value for name, value in row.items() if _is_number(value)})
     return rows
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63  # NaN fails as well

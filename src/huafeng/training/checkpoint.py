@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -79,14 +78,20 @@ def load(path: Path) -> dict[str, Any]:
         raise _Damaged(f"The checkpoint {path} is damaged: its content does not match its name.")
     try:
         held = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-    except (RuntimeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch raises almost anything where a file is none of its own
         raise TrainingError(f"The checkpoint {path} cannot be used: it holds more than tensors and plain values.") from error
+    if not isinstance(held, dict) or "version" not in held:
+        raise TrainingError(f"The checkpoint {path} cannot be used: it is none of Huafeng's.")
     if held["version"] != VERSION:
         raise TrainingError(
             f"The checkpoint {path} has format {held['version']}, this Huafeng reads {VERSION}: go on with the version "
             "that wrote it, or begin a new run."
         )
-    return dict(held["state"])
+    state = held.get("state")
+    parts = state.get("parts") if isinstance(state, dict) else None
+    if not isinstance(state, dict) or not isinstance(parts, dict) or not all(isinstance(part, dict) for part in parts.values()):
+        raise TrainingError(f"The checkpoint {path} cannot be used: it is none of Huafeng's.")
+    return dict(state)
 
 
 def newest(folder: Path, tell: Callable[[str], None], before: int | None = None) -> dict[str, Any]:
@@ -95,10 +100,12 @@ def newest(folder: Path, tell: Callable[[str], None], before: int | None = None)
     Raises:
         TrainingError: there is none, or it was written by another version.
     """
-    for path in reversed(listed(folder)):
-        if before is None or step_of(path) <= before:
-            try:
-                return load(path)
-            except _Damaged as error:
-                tell(f"{error} The one before it is used.")
+    there = [path for path in reversed(listed(folder)) if before is None or step_of(path) <= before]
+    for place, path in enumerate(there):
+        try:
+            return load(path)
+        except _Damaged as error:
+            if place == len(there) - 1:
+                raise TrainingError(f"{error} There is no other one to go on from: begin a new run.") from error
+            tell(f"{error} The one before it is tried.")
     raise TrainingError(f"{folder} has no checkpoint to go on from: begin a new run.")

@@ -97,6 +97,8 @@ class Loop:
         Raises:
             TrainingError: it belongs to another recipe, or to networks of other shapes.
         """
+        if not {"recipe", "data", "progress", "watch"} <= state.keys():
+            raise TrainingError("The checkpoint is damaged: parts of it are missing. Begin a new run.")
         if state["recipe"] != self.options.recipe:
             raise TrainingError(
                 f"The checkpoint belongs to the recipe {state['recipe']!r}, not to {self.options.recipe!r}: begin a new run."
@@ -109,12 +111,15 @@ class Loop:
         try:
             for name, part in self.recipe.parts.items():
                 part.load_state_dict(state["parts"][name])
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise TrainingError(
                 "The checkpoint does not fit this recipe's networks or styles: resume with the options it was begun with."
             ) from error
-        self.at = Progress(**state["progress"])
-        self.watch.load_state_dict(state["watch"])
+        try:
+            self.at = Progress(**state["progress"])
+            self.watch.load_state_dict(state["watch"])
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise TrainingError("The checkpoint is damaged: it does not tell how far it has come. Begin a new run.") from error
 
     def clock(self) -> Clock:
         """The clock of the next step."""

@@ -108,7 +108,7 @@ class Journal:
     def __init__(self, folder: Path, step: int) -> None:
         self.folder = folder
         stats = folder / STATS
-        lines = stats.read_text(encoding="utf-8").splitlines() if stats.exists() else []
+        lines = stats.read_text(encoding="utf-8", errors="replace").splitlines() if stats.exists() else []
         kept = [line for line in lines if _step(line) <= step]
         write_whole(stats, "".join(line + "\n" for line in kept).encode(), force=True)
         self._stats = stats.open("a", encoding="utf-8")
@@ -150,5 +150,5 @@ def _step(line: str) -> int:
     """The step of a line; a line that a kill cut in two belongs to no step that counts."""
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, IndexError):
         return 2**62
