@@ -27,8 +27,8 @@ from huafeng.photo import Photo
 from huafeng.pixels import F32, U8
 from huafeng.style import Card, Style, name_of
 from huafeng.training.finished import Progress, Seen, read, unwatched
-from huafeng.training.lookpairs import enough, find_pairs, look_between, pairs_said, unpaired
 from huafeng.training.learned_file import Told, how_to_use, learned_file, preview_file
+from huafeng.training.lookpairs import enough, find_pairs, look_between, pairs_said, unpaired
 from huafeng.training.pictures import listing, open_pictures
 
 FEWEST = 8  # pictures; fewer show too little of what a look does

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 
 from huafeng.colortable import sample
 from huafeng.errors import PhotoError
-from huafeng.pixels import F32, U8, resize
+from huafeng.pixels import F32, U8
 from huafeng.training.ahead import in_order
 from huafeng.training.lookregression import Explained, Samples, explain, lit
 from huafeng.training.pictures import Pictures, listing
@@ -91,11 +91,8 @@ def stem(name: str) -> str:
 
 def by_content(after: Pictures, before: Pictures, rest: list[int], free: list[int]) -> list[tuple[int, int]]:
     """Numbers of pictures after and before that may show the same, likeliest first."""
-    rest, free = rest[:MOST], free[: 5 * MOST]
-    small = [_small(after, i) for i in rest]
-    others = [_small(before, k) for k in free]
-    rest, small = _there(rest, small)
-    free, others = _there(free, others)
+    rest, small = _there(after, rest[:MOST])
+    free, others = _there(before, free[: 5 * MOST])
     if not rest or not free:
         return []
     fields, sides = (np.stack([_whole(p) for p in some]) for some in (small, others))
@@ -118,16 +115,15 @@ def by_content(after: Pictures, before: Pictures, rest: list[int], free: list[in
     return ordered
 
 
-def _there(numbers: list[int], pictures: list[U8 | None]) -> tuple[list[int], list[U8]]:
-    both = [(n, p) for n, p in zip(numbers, pictures, strict=True) if p is not None]
-    return [n for n, _ in both], [p for _, p in both]
-
-
-def _small(pictures: Pictures, i: int) -> U8 | None:
-    try:
-        return pictures.read_exactly(i, 2 * CROP_PX)
-    except PhotoError:
-        return None
+def _there(pictures: Pictures, numbers: list[int]) -> tuple[list[int], list[U8]]:
+    """Those of the numbers whose picture can be read, and the pictures, small."""
+    found = {}
+    for i in numbers:
+        try:
+            found[i] = pictures.read_exactly(i, 2 * CROP_PX)
+        except PhotoError:
+            continue  # has been told
+    return list(found), list(found.values())
 
 
 def _whole(picture: U8) -> NDArray[np.complex64]:
@@ -148,7 +144,7 @@ def _pair(after: Pictures, before: Pictures, i: int, k: int) -> Pair | None:
 
 def enough(pairs: list[Pair], count: int) -> bool:
     """Whether so many pairs among `count` pictures are what the look is learned from: three, or half of the pictures."""
-    return len(pairs) >= 3 or bool(pairs) and 2 * len(pairs) >= count
+    return len(pairs) >= 3 or (bool(pairs) and 2 * len(pairs) >= count)
 
 
 def unpaired(found: int, count: int) -> str:
@@ -177,19 +173,25 @@ def pairs_said(pairs: list[Pair], explained: Explained, names: list[str]) -> lis
         )
     usual = max(1.5, 2 * float(np.median(explained.each)))
     strange = [names[pairs[k].after] for k in range(count) if explained.each[k] > usual and explained.edited[k] > 0.5]
-    local = [names[pairs[k].after] for k in range(count) if EDITED < explained.edited[k] and names[pairs[k].after] not in strange]
+    local = [
+        names[pairs[k].after] for k in range(count) if explained.edited[k] > EDITED and names[pairs[k].after] not in strange
+    ]
     if local:
-        said.append(f"{len(local):,} of them have local edits that a look cannot hold, and that are left out: {listing(local)}.")
+        said.append(
+            f"{len(local):,} of them have local edits that a look cannot hold, and that are left out: {listing(local)}."
+        )
     if strange and count > 1:
         said.append(f"{len(strange):,} of them were finished in another way: {listing(strange)}.")
     darker = corners_darker(pairs, explained)
     if abs(darker) > DARKER:
-        said.append(f"Corners became {'darker' if darker > 0 else 'lighter'} by {abs(darker):.0%}: that is no part of the table.")
+        said.append(
+            f"Corners became {'darker' if darker > 0 else 'lighter'} by {abs(darker):.0%}: that is no part of the table."
+        )
     return said
 
 
 def corners_darker(pairs: list[Pair], explained: Explained) -> float:
-    """How much darker corners are after than the look makes them, as a share: the median over pairs that show the whole photo."""
+    """How much darker corners are after than the look makes them, a share: the median over pairs of whole photos."""
     found = []
     for k, pair in enumerate(pairs):
         seen = pair.seen
@@ -212,7 +214,8 @@ def samples_of(pairs: list[Pair]) -> Samples:
     """Pixels of pairs, those within even areas more than those at edges; a quarter of each picture's tiles is held out."""
     each = max(FEWEST_PIXELS, PIXELS // max(3, len(pairs)))
     parts = [_pixels(pair.seen, each, number) for number, pair in enumerate(pairs)]
-    return Samples(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+    before, after, trust, pair, held = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return Samples(before, after, trust, pair, held)
 
 
 def _pixels(seen: Registered, count: int, number: int) -> Samples:
@@ -225,9 +228,9 @@ def _pixels(seen: Registered, count: int, number: int) -> Samples:
     take = draw.permutation(len(y))[:count]
     y, x = y[take], x[take]
     tiles = y * TILES // height + 2 * (x * TILES // width)
-    colors = [(p[y, x] / np.float32(255)).astype(np.float32) for p in smooth]
+    before, after = ((p[y, x] / np.float32(255)).astype(np.float32) for p in smooth)
     trusted: F32 = trust[y, x].astype(np.float32)
-    return Samples(*colors, trusted, np.full(len(y), number), tiles % 4 == 0)
+    return Samples(before, after, trusted, np.full(len(y), number), tiles % 4 == 0)
 
 
 _GREEN = np.array([0.3, 0.6, 0.1], np.float32)

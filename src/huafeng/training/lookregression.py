@@ -49,7 +49,8 @@ class Samples(NamedTuple):
 
     def some(self, chosen: Array) -> Samples:
         """The chosen ones."""
-        return Samples(*(x[chosen] for x in self))
+        before, after, trust, pair, held = self
+        return Samples(before[chosen], after[chosen], trust[chosen], pair[chosen], held[chosen])
 
 
 class Explained(NamedTuple):
@@ -104,7 +105,9 @@ def correction(learn: Samples, held: Samples, fields: F32) -> tuple[F64, str]:
         table = fitted(learn, fields, DOUBT, None, rounds=2)
         for _ in range(3 if name else 0):
             now = pair_stops(learn, table, now, one=name == "exposure")
-            table = fitted(learn._replace(before=lit(learn.before, now[learn.pair])), fields, DOUBT, None, rounds=2, table=table)
+            table = fitted(
+                learn._replace(before=lit(learn.before, now[learn.pair])), fields, DOUBT, None, rounds=2, table=table
+            )
         error = float(np.minimum(difference(table, lit(held.before, now[held.pair]), held.after), CAPPED).mean())
         if error < min(GAIN * least, least - LEAST_GAIN):
             stops, corrected, least = now, name, error
@@ -195,7 +198,7 @@ def fitted(
     stiff: None for a sum of components alone.   table: one that is near already.
     """
     for _ in range(rounds):
-        trust = samples.trust
+        trust: Array = samples.trust
         if table is not None:
             trust = trust * cauchy(samples.after - sample(table, samples.before))
         fit = _Fit(samples, fields, trust)
@@ -266,7 +269,7 @@ def gathered(colors: F32, values: F64, weight: F64, size: int) -> tuple[F64, F64
     values of the pixels [P, 3] at the nodes [N^3, 3]."""
     nodes, shares = corners(colors.astype(np.float64), size)
     weighted = shares * weight
-    pull = np.stack([np.bincount(nodes.ravel(), (weighted * v).ravel(), size**3) for v in values.T], 1)
+    pull: F64 = np.stack([np.bincount(nodes.ravel(), (weighted * v).ravel(), size**3) for v in values.T], 1).astype(np.float64)
     near = np.zeros((27, size**3))
     steps = np.array(list(np.ndindex(2, 2, 2)))
     for i, a in enumerate(steps):

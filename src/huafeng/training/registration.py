@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from huafeng.lint import LUMA
-from huafeng.pixels import F32, U8, Array, resize
+from huafeng.pixels import U8, Array, resize
 
 F64 = NDArray[np.float64]
 C64 = NDArray[np.complex64]
@@ -55,7 +55,7 @@ def directions(pixels: U8, width: int, height: int) -> C64:
     return _directions(light)
 
 
-def _directions(light: F32) -> C64:
+def _directions(light: Array) -> C64:
     down, across = np.gradient(light)
     gradient = across + 1j * down
     return np.asarray(gradient / (np.abs(gradient) + FLAT), np.complex64)
@@ -84,7 +84,9 @@ def register(before: U8, after: U8) -> Registered | None:
     scale = min(1.0, FINE_PX / min(height, width))
     for size, rounds in ((scale, 8), (1.0, 2)):
         small = [resize(p, max(8, round(p.shape[1] * size)), max(8, round(p.shape[0] * size))) for p in (before, after)]
-        grow = [np.array([s.shape[1] / p.shape[1], s.shape[0] / p.shape[0]]) for s, p in zip(small, (before, after), strict=True)]
+        grow = [
+            np.array([s.shape[1] / p.shape[1], s.shape[0] / p.shape[0]]) for s, p in zip(small, (before, after), strict=True)
+        ]
         at = np.column_stack([matrix[:, :2] * grow[0][:, None] / grow[1], matrix[:, 2] * grow[0]])
         for _ in range(rounds if size < 1 or scale == 1 else 2):
             at = _refined(small[0], small[1], at)
