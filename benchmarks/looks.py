@@ -1,6 +1,7 @@
 """Looks learned back: film simulations are laid over photos, learned from them, and compared with the truth in CIEDE2000.
 
     python benchmarks/looks.py DATA [--photos 40] [--draws 3] [--baselines] [--learner FILE]
+    python benchmarks/looks.py DATA --pairs [--photos 40] [--tables 24,66,84,132,162,198]     (see lookpairs.py)
 
 DATA has `looks/` (HaldCLUTs) and `photos/clean`. Of the photos that `recipes/looks.yaml` keeps out of training, some get the
 simulation and are the folder; on 40 others the learned look is compared with the true one, pixel by pixel; several times, with
@@ -42,7 +43,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="folders and other photos, whose figures are averaged")
     parser.add_argument("--baselines", action="store_true", help="fit the sliced Wasserstein table, too (slow)")
     parser.add_argument("--learner", type=Path, default=WEIGHTS, help="look-learner.safetensors of a run")
+    parser.add_argument("--pairs", action="store_true", help="looks from photos before and after, through files")
+    parser.add_argument("--tables", default="24,66,84,132,162,198", help="rows of looks_train/stocks.csv, for --pairs")
     args = parser.parse_args()
+    if args.pairs:
+        import lookpairs
+
+        lookpairs.main(args.data, args.photos, [int(k) for k in args.tables.split(",")])
+        return
 
     photos = open_pictures(args.data / "photos/clean", print)
     training, held_out = photos.split(HOLD_OUT_EVERY)

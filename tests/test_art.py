@@ -113,9 +113,7 @@ def test_built_in_arts_have_what_people_should_know() -> None:
 def test_built_in_styles_are_distinct_pictures(astronaut: U8) -> None:
     small, stylizer = resize(astronaut, 256, 256), Stylizer(LIBRARY, threads=2)
     photo = Photo.from_array(small)
-    results = {
-        name: stylizer.apply(photo, Edit(parse_styles(name), faces=0)).pixels.astype(int) for name in ARTS | NETWORKS
-    }
+    results = {name: stylizer.apply(photo, Edit(parse_styles(name), faces=0)).pixels.astype(int) for name in ARTS | NETWORKS}
     for name, result in results.items():
         assert np.abs(result - small).mean() > 8, f"{name} leaves the photo as it is"
         for other, compared in results.items():

@@ -26,8 +26,8 @@ def learn(
     kind: Annotated[
         Kind | None,
         typer.Option(
-            help="look: colour and tone, in seconds. art: texture, stroke, shape, in minutes. Default: look for a folder, "
-            "art for a picture.",
+            help="look: colour and tone, in seconds. art: texture, stroke, shape, in minutes. Default: look for a folder "
+            "and with --from, art for a picture.",
             show_default=False,
         ),
     ] = None,
@@ -35,8 +35,9 @@ def learn(
         Path | None,
         typer.Option(
             "--from",
-            metavar="DIR",
-            help="Look: your photos before editing, better 100 and more; default: photos in general.",
+            metavar="DIR|PHOTO",
+            help="Look: your photos before editing. The same photos: the look between them. Others: better 100 and more; "
+            "default: photos in general.",
             show_default=False,
         ),
     ] = None,
@@ -97,6 +98,7 @@ def learn(
     \b
     huafeng learn portraits/ --as mylook --consent "my sitters agreed"
     huafeng learn finished/ --from raw/ --as mylook --author "A. Photographer"
+    huafeng learn after.jpg --from before.jpg --as mylook
     huafeng learn sunrise.jpg --kind art --as sunrise
     """
     from huafeng.errors import TrainingError
@@ -104,7 +106,7 @@ def learn(
     def tell(text: str) -> None:
         typer.echo(text, err=True)
 
-    chosen = kind or (Kind.look if source.is_dir() else Kind.art)
+    chosen = kind or (Kind.look if source.is_dir() or untouched is not None else Kind.art)
     strange = {
         Kind.look: {"--photos": photos is not None, "--features": features != "features-v1"},
         Kind.art: {

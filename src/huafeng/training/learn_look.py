@@ -28,6 +28,7 @@ from huafeng.pixels import F32, U8
 from huafeng.style import Card, Style, name_of
 from huafeng.training.finished import Progress, Seen, read, unwatched
 from huafeng.training.learned_file import Told, how_to_use, learned_file, preview_file
+from huafeng.training.lookpairs import enough, find_pairs, look_between, pairs_said, unpaired
 from huafeng.training.pictures import listing, open_pictures
 
 FEWEST = 8  # pictures; fewer show too little of what a look does
@@ -38,9 +39,10 @@ class LookLesson(Told):
     """What is to be learned.
 
     Args:
-        source: a folder of finished pictures.
+        source: a folder of finished pictures, or one.
         name: the style's name.
-        untouched: a folder of photos without the look; None: photos in general.
+        untouched: a folder of photos without the look, or one; where they are the same photos, the look is what lies between
+            (`lookpairs`); None: photos in general.
         minutes: how long to read pictures at most.
         vignette, grain, local_contrast: whether to learn these beside the colours.
         neutral_greys: leave greys without a tint.
@@ -126,27 +128,35 @@ def study(lesson: LookLesson, *, force: bool, tell: Callable[[str], None], progr
     end = time.monotonic() + 60 * lesson.minutes
     seen = read(pictures, "pictures", end, tell, progress, lesson.threads)
     count = len(seen.glimpses)
-    if count < FEWEST and not force:
+    before = open_pictures(lesson.untouched, tell) if lesson.untouched else None
+    pairs = find_pairs(pictures, before, progress) if before else []
+    if before and not enough(pairs, len(pictures)):
+        tell(unpaired(len(pairs), len(pictures)))
+        pairs = []
+    if count < FEWEST and not force and not pairs:
         there = f"{count} picture{' that differs' if count == 1 else 's that differ'}"
         raise DataError(
             f"{lesson.source} has {there}: a look wants at least {FEWEST}. With --force it is learned all the same."
         )
     check_consent(lesson, seen)
-    untouched = (
-        read(open_pictures(lesson.untouched, tell), "untouched photos", end, tell, progress, lesson.threads)
-        if lesson.untouched
-        else None
-    )
+    untouched = read(before, "untouched photos", end, tell, progress, lesson.threads) if before else None
     notes = []
     grey = sum(seen.grey)
     if grey == count:
         notes.append("The pictures are black and white: so is the look.")
     elif grey:
         notes.append(f"{grey:,} of {count:,} pictures are black and white, the others are not: one look cannot be both.")
-    each = moments_of(seen.glimpses)
-    notes += two_look_notes(seen, each)
     watch = partial(preview, lesson, seen, untouched) if lesson.preview else None
-    lut = learn_lut(each, untouched.glimpses if untouched else None, watch=watch)
+    if pairs:
+        explained = look_between(pairs, load_learner(WEIGHTS)[1].fields)
+        notes += pairs_said(pairs, explained, pictures.names)
+        lut = explained.lut
+        if watch:
+            watch(lut)
+    else:
+        each = moments_of(seen.glimpses)
+        notes += two_look_notes(seen, each)
+        lut = learn_lut(each, untouched.glimpses if untouched else None, watch=watch)
     if grey == count:
         lut = without_color(lut)
     elif lesson.neutral_greys:
