@@ -63,7 +63,7 @@ class Stylizer:
         Raises:
             StyleError: a style is missing, damaged, made for another base generator, or an enlarger.
             RegionError: the mask cannot be used, or the photo has no face or clear subject to take for the region.
-            DataError: the edit asks for faces, skin or a subject to be found, and OpenCV is not installed.
+            DataError: the edit asks for faces, skin or a subject to be found, and what finds them is not installed.
             EngineError: onnxruntime is missing or fails.
         """
         styles = [(self.library.get(name), share) for name, share in edit.weights.items() if share > 0]
