@@ -185,8 +185,11 @@ def cascade(name: str, thread: int) -> cv2.CascadeClassifier:
 
 def available() -> bool:
     """Whether faces can be sought: CenterFace is installed, or OpenCV is there with its cascades."""
-    if models.ready(models.FACES):
-        return True
+    return models.ready(models.FACES) or has_opencv()
+
+
+def has_opencv() -> bool:
+    """Whether OpenCV is there, with its cascades."""
     try:
         cascade("haarcascade_frontalface_default", threading.get_ident())
     except DataError:

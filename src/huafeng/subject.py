@@ -41,7 +41,7 @@ def find_subject(pixels: U8, *, threads: int = 1) -> U8:
 
 
 def network_input(pixels: U8) -> F32:
-    """uint8 [H, W, 3] -> float32 [1, 3, 320, 320], as U2-Net was trained: over the largest value, then ImageNet's statistics."""
+    """uint8 [H, W, 3] -> float32 [1, 3, 320, 320], as in U2-Net's training: over the maximum, then normalised."""
     small = resize(pixels, INPUT_PX, INPUT_PX).astype(np.float32)
     small /= max(1.0, float(small.max()))
     return ((small - np.float32(MEAN)) / np.float32(DEVIATION)).transpose(2, 0, 1)[None]

