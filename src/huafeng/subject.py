@@ -16,7 +16,7 @@ from huafeng.pixels import F32, U8, resize
 INPUT_PX = 320
 SIDE = 384  # px, short side at which edges are followed
 SMALLEST_PX = 32  # a smaller photo has no subject to find
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's photos
+MEAN, DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)  # of ImageNet's photos
 FAINT = 0.5  # the map's largest value, below which nothing stands out
 SHARE = (0.005, 0.985)  # of the photo, that a subject takes
 
@@ -44,7 +44,7 @@ def network_input(pixels: U8) -> F32:
     """uint8 [H, W, 3] -> float32 [1, 3, 320, 320], as in U2-Net's training: over the maximum, then normalised."""
     small = resize(pixels, INPUT_PX, INPUT_PX).astype(np.float32)
     small /= max(1.0, float(small.max()))
-    return ((small - np.float32(MEAN)) / np.float32(DEVIATION)).transpose(2, 0, 1)[None]
+    return np.asarray(((small - MEAN) / DEVIATION).transpose(2, 0, 1)[None], np.float32)
 
 
 def mask_of(salient: F32) -> U8:
