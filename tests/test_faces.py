@@ -13,7 +13,7 @@ from huafeng import faces
 from huafeng.errors import DataError
 from huafeng.evaluation.faces import Face, Faces, face_figures, find_faces
 
-needs_opencv = pytest.mark.skipif(not faces.available(), reason="OpenCV is not installed")
+needs_opencv = pytest.mark.skipif(not faces.has_opencv(), reason="OpenCV is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_photos_without_faces(coffee, rocket):
 def test_without_opencv(astronaut, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     faces.cascade.cache_clear()
-    assert not faces.available()
+    assert not faces.has_opencv()
     with pytest.raises(DataError, match=r"huafeng\[portrait\]"):
         find_faces(astronaut)
     faces.cascade.cache_clear()

@@ -6,6 +6,7 @@ import importlib.util
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def stylizer() -> Stylizer:
 
 
 @pytest.fixture
-def no_opencv(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_opencv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("HUAFENG_MODELS", str(tmp_path / "none"))
     monkeypatch.setitem(sys.modules, "cv2", None)
     faces.cascade.cache_clear()
     yield
@@ -152,7 +154,9 @@ def test_without_a_face_nothing_changes(stylizer: Stylizer, coffee: U8) -> None:
 def test_only_who_asks_for_it_needs_opencv(stylizer: Stylizer, astronaut: U8, no_opencv: None) -> None:
     small = np.ascontiguousarray(astronaut[:128, 150:278])
     assert painted(stylizer, small, 0).shape == small.shape
-    with pytest.raises(DataError, match=r'^Faces need OpenCV 4: pip install "huafeng\[portrait\]"\.$'):
+    with pytest.raises(
+        DataError, match=r'^Faces need a finder: huafeng models --install, or OpenCV 4: pip install "huafeng\[portrait\]"\.$'
+    ):
         painted(stylizer, small, 0.5)
 
 

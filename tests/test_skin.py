@@ -18,7 +18,7 @@ from huafeng.errors import DataError
 from huafeng.look import Lut, apply_lut, sample_grid
 from huafeng.skin import CAP, capped, colors_kept, find_skin
 
-needs_opencv = pytest.mark.skipif(not faces.available(), reason="OpenCV is not installed")
+needs_opencv = pytest.mark.skipif(not faces.has_opencv(), reason="OpenCV is not installed")
 
 IDENTITY = Lut.identity(9).table
 GREY = Lut(np.repeat(IDENTITY @ np.array([[0.3], [0.6], [0.1]], np.float32), 3, -1))

@@ -1,7 +1,8 @@
-"""Where frontal faces are in a photo, and how gently they are painted. Needs OpenCV (the extra `portrait`).
+"""Where faces are in a photo, and how gently they are painted.
 
-Found by a Haar cascade (Viola & Jones, "Rapid Object Detection using a Boosted Cascade of Simple Features", CVPR 2001):
-quick and small, but blind for profiles and for faces that are turned or covered.
+Found by CenterFace (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019) where it is
+installed (`models.py`), in profile and on close-ups as well. Else by OpenCV's Haar cascade (Viola & Jones, "Rapid Object
+Detection using a Boosted Cascade of Simple Features", CVPR 2001; the extra `portrait`), which is blind for these.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from huafeng import models
 from huafeng.errors import DataError
 from huafeng.pixels import F32, U8, resize
 
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
     import cv2
 
 SIDE = 384  # px, short side at which faces are sought
-SMALLEST = 0.1  # of the short side
+CLOSE_UP_SIDE = 160  # px, the same for faces that fill the picture or reach beyond it
+STRIDE = 32  # px; CenterFace's pictures have multiples of it as sides
+CELL = 4  # px of CenterFace's maps
+SURE = 0.5  # CenterFace's confidence
+SAME = 0.3  # intersection over union from which on two of its frames are one face
+NARROWEST = 0.05  # of the short side
+SMALLEST = 0.1  # the same for the cascade, which sees faces everywhere below
 NEIGHBOURS = 6  # detections that must agree
 OVERLAP = 0.1  # of a frame within a larger one: then it is part of that face, or of the chin and collar below
 
@@ -56,7 +64,58 @@ class Manner(NamedTuple):
 
 
 def find_frames(picture: U8) -> list[Frame]:
-    """Frontal faces in uint8 [H, W, 3], from a tenth of the short side on; largest first.
+    """Faces in uint8 [H, W, 3], largest first: CenterFace's if that is installed, else the cascade's.
+
+    Raises:
+        DataError: neither is there.
+    """
+    return center_frames(picture) if models.ready(models.FACES) else cascade_frames(picture)
+
+
+def center_frames(picture: U8) -> list[Frame]:
+    """Faces in uint8 [H, W, 3] that CenterFace finds, from a twentieth of the short side on; largest first.
+
+    Frames are squares of the area that the network gives: about those of the cascade.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    session = models.session(models.FACES)
+    height, width = picture.shape[:2]
+    found: list[tuple[float, Frame]] = []
+    for side in (SIDE, CLOSE_UP_SIDE):
+        scale = side / min(height, width)
+        sides = [STRIDE * max(1, round(length * scale / STRIDE)) for length in (width, height)]
+        pixels = resize(picture, *sides).astype(np.float32).transpose(2, 0, 1)[None]
+        heat, size, offset, _ = session.run({"input.1": pixels}).values()
+        found += decode(heat[0, 0], size[0], offset[0], width / sides[0], height / sides[1])
+    frames: list[Frame] = []
+    for _, frame in sorted(found, reverse=True):
+        if frame.width >= NARROWEST * min(height, width) and all(_union(frame, other) < SAME for other in frames):
+            frames.append(frame)
+    return sorted(frames, key=lambda frame: -frame.width)
+
+
+def decode(heat: F32, size: F32, offset: F32, across: float, down: float) -> list[tuple[float, Frame]]:
+    """Confidences and frames out of CenterFace's maps.
+
+    Args:
+        heat: confidence 0..1 that a face's middle is in the cell [h, w].
+        size: logarithms of height and width in cells [2, h, w].
+        offset: where in the cell the middle is, down and across [2, h, w].
+        across, down: the photo's pixels in a pixel of the network's picture.
+    """
+    rows, columns = np.nonzero(heat > SURE)
+    tall, wide = CELL * np.exp(size[:, rows, columns].astype(np.float64)) * [[down], [across]]
+    y = CELL * down * (rows + offset[0, rows, columns] + 0.5)
+    x = CELL * across * (columns + offset[1, rows, columns] + 0.5)
+    side = np.sqrt(tall * wide)
+    corners = np.stack([x - side / 2, y - side / 2, side, side], 1)
+    return [(float(sure), Frame(*corner)) for sure, corner in zip(heat[rows, columns], corners.tolist(), strict=True)]
+
+
+def cascade_frames(picture: U8) -> list[Frame]:
+    """Frontal faces in uint8 [H, W, 3] that the cascade finds, from a tenth of the short side on; largest first.
 
     Raises:
         DataError: OpenCV is not installed.
@@ -79,7 +138,7 @@ def face_mask(pixels: U8) -> U8:
     """The faces in uint8 [H, W, 3], each as a soft ellipse: a mask uint8 [H, W], 255 = face; all 0 where there are none.
 
     Raises:
-        DataError: OpenCV is not installed.
+        DataError: there is nothing that finds faces.
     """
     height, width = pixels.shape[:2]
     mask = np.zeros((height, width), np.uint8)
@@ -121,11 +180,16 @@ def cascade(name: str, thread: int) -> cv2.CascadeClassifier:
 
         return cv2.CascadeClassifier(f"{cv2.data.haarcascades}{name}.xml")
     except (ImportError, AttributeError) as error:  # OpenCV 5 has no cascades
-        raise DataError('Faces need OpenCV 4: pip install "huafeng[portrait]".') from error
+        raise DataError(f'Faces need a finder: {models.INSTALL}, or OpenCV 4: pip install "huafeng[portrait]".') from error
 
 
 def available() -> bool:
-    """Whether faces can be sought: OpenCV is there, and has its cascades."""
+    """Whether faces can be sought: CenterFace is installed, or OpenCV is there with its cascades."""
+    return models.ready(models.FACES) or has_opencv()
+
+
+def has_opencv() -> bool:
+    """Whether OpenCV is there, with its cascades."""
     try:
         cascade("haarcascade_frontalface_default", threading.get_ident())
     except DataError:
@@ -145,6 +209,12 @@ def _shared(frame: Frame, other: Frame) -> float:
     across = min(frame.x + frame.width, other.x + other.width) - max(frame.x, other.x)
     down = min(frame.y + frame.height, other.y + other.height) - max(frame.y, other.y)
     return max(0.0, across) * max(0.0, down) / (frame.width * frame.height)
+
+
+def _union(frame: Frame, other: Frame) -> float:
+    """Intersection over union."""
+    common = _shared(frame, other) * frame.width * frame.height
+    return common / (frame.width * frame.height + other.width * other.height - common)
 
 
 def _steps(first: int, last: int, middle: float, radius: float) -> F32:

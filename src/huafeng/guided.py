@@ -1,5 +1,4 @@
-"""Coarse masks made to follow the photo's own edges. Needs OpenCV (the extra `portrait`).
-
+"""Coarse masks made to follow the photo's own edges.
 The guided filter (He, Sun & Tang, TPAMI 2013): in every small window the mask is a linear function of the photo's colour. The
 functions are found on a small picture and used on the large one (He & Sun, "Fast Guided Filter", 2015).
 """
@@ -50,12 +49,7 @@ def follow_edges(mask: U8, small: U8, pixels: U8, *, threads: int = 1) -> U8:
 
 def _terms(mask: F32, guide: F32) -> F32:
     """mask = a . colour + b: a and b as [h, w, 4]."""
-    import cv2
-
-    def mean(values: F32) -> F32:
-        size = 2 * RADIUS + 1
-        return np.asarray(cv2.blur(values, (size, size), borderType=cv2.BORDER_REPLICATE), np.float32)
-
+    mean = box_mean
     color, level = mean(guide), mean(mask)
     together = mean(guide * mask[..., None]) - color * level[..., None]
     spread = np.empty((*mask.shape, 3, 3), np.float32)
@@ -66,6 +60,18 @@ def _terms(mask: F32, guide: F32) -> F32:
     slopes = np.linalg.solve(spread + SMOOTH * np.eye(3, dtype=np.float32), together[..., None])[..., 0]
     offset = level - (slopes * color).sum(-1)
     return mean(np.concatenate([slopes, offset[..., None]], -1).astype(np.float32))
+
+
+def box_mean(values: F32) -> F32:
+    """The mean of [h, w] or [h, w, C] over squares of 2 RADIUS + 1, the rim repeated outwards."""
+    size = 2 * RADIUS + 1
+    for axis in (0, 1):
+        around = [(RADIUS + 1, RADIUS) if at == axis else (0, 0) for at in range(values.ndim)]
+        sums = np.cumsum(np.pad(values, around, mode="edge"), axis=axis, dtype=np.float64)
+        length = values.shape[axis]
+        last, first = (np.take(sums, np.arange(length) + start, axis=axis) for start in (size, 0))
+        values = ((last - first) / size).astype(np.float32)
+    return values
 
 
 def _between(at: Places, length: int, small: int) -> tuple[Places, Places, F32]:

@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import os
 import stat
-import sys
 import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from huafeng.errors import LutError, StyleError, StyleNotFound
+from huafeng.files import data_folder
 from huafeng.lookfile import FOREIGN, TABLES, hald_in, read_look
 from huafeng.networkfile import ENLARGE_SUFFIX, PLAN, read_plan
 from huafeng.photo import READ
@@ -33,13 +33,7 @@ def user_folder() -> Path:
     """The user's own styles: $HUAFENG_STYLES, or huafeng/styles in the platform's folder for application data."""
     if own := os.environ.get("HUAFENG_STYLES"):
         return Path(own)
-    if sys.platform == "win32":
-        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        data = Path.home() / "Library" / "Application Support"
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return data / "huafeng" / "styles"
+    return data_folder() / "styles"
 
 
 Stamp: TypeAlias = tuple[object, ...]  # what tells whether a file, or a folder of pictures, has changed

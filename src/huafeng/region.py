@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
+from huafeng import models
 from huafeng.edit import BackgroundRegion, BoxRegion, FaceRegion, MaskRegion, Region, SubjectRegion
 from huafeng.errors import Note, PhotoError, RegionError
 from huafeng.faces import face_mask
@@ -35,7 +36,7 @@ def region_mask(region: Region, pixels: U8, *, threads: int = 1) -> U8:
 
     Raises:
         RegionError: the mask file cannot be read as a picture; the photo has no face, or no clear subject.
-        DataError: the region is a part of the photo that is to be found, and OpenCV is not installed.
+        DataError: the region is a part of the photo that is to be found, and what finds it is not installed.
     """
     height, width = pixels.shape[:2]
     match region:  # a new kind of region is a new case here
@@ -46,12 +47,17 @@ def region_mask(region: Region, pixels: U8, *, threads: int = 1) -> U8:
         case FaceRegion():
             mask = face_mask(pixels)
             if not mask.any():
-                raise RegionError("No face was found; use --box or --mask (faces in profile are not found).")
+                raise RegionError(f"No face was found; use --box or --mask{_finer()}.")
         case SubjectRegion():
             mask = find_subject(pixels, threads=threads)
         case BackgroundRegion():
             mask = 255 - find_subject(pixels, threads=threads)
     return _feathered(mask, region.feather * min(width, height))
+
+
+def _finer() -> str:
+    hint = f" (profiles are found after {models.INSTALL})"
+    return "" if models.ready(models.FACES) else hint
 
 
 def _from_file(path: str, width: int, height: int) -> U8:

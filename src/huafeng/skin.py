@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from huafeng.color import ciede2000, lab_to_srgb, srgb_to_lab
 from huafeng.colortable import sample
-from huafeng.faces import Frame, find_frames
+from huafeng.errors import DataError
+from huafeng.faces import Frame, find_frames, has_opencv
 from huafeng.look import Lut, apply_lut
 from huafeng.pixels import F32, U8, Array, blend, resize
 
@@ -83,6 +84,8 @@ def find_skin(pixels: U8) -> U8:
     Raises:
         DataError: OpenCV is not installed.
     """
+    if not has_opencv():
+        raise DataError('Skin needs OpenCV 4: pip install "huafeng[portrait]".')
     height, width = pixels.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     frames = find_frames(pixels)

@@ -15,7 +15,7 @@ from huafeng.classical import FILTER, drawn, read_filter
 from huafeng.edit import Edit
 from huafeng.errors import PhotoError, StyleError
 from huafeng.exactlut import ExactLut, apply_exact
-from huafeng.faces import GENTLE, available, face_mask, find_frames, manner, place_of
+from huafeng.faces import GENTLE, available, face_mask, find_frames, has_opencv, manner, place_of
 from huafeng.fullsize import enlarge, keep_colors
 from huafeng.grade import Grade, apply_grade
 from huafeng.library import Library
@@ -65,7 +65,7 @@ class Stylizer:
         Raises:
             StyleError: a style is missing, damaged, made for another base generator, or an enlarger.
             RegionError: the mask cannot be used, or the photo has no face or clear subject to take for the region.
-            DataError: the edit asks for faces, skin or a subject to be found, and OpenCV is not installed.
+            DataError: the edit asks for faces, skin or a subject to be found, and what finds them is not installed.
             EngineError: onnxruntime is missing or fails.
         """
         styles = [(self.library.get(name), share) for name, share in edit.weights.items() if share > 0]
@@ -101,7 +101,7 @@ class Stylizer:
             graded = apply_lut(pixels, lut, threads=self.threads)
         else:
             graded = apply_exact(pixels, exact, threads=self.threads, interpolation=edit.interpolation)
-        if edit.skin == "off" or (edit.skin == "auto" and not available()):
+        if edit.skin == "off" or (edit.skin == "auto" and not has_opencv()):
             return graded
         cap = CAP if edit.skin == "auto" else float(edit.skin)
         return spare_skin(photo, pixels, graded, lut, cap, edit.strength, threads=self.threads)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from huafeng import __version__
-from huafeng.cli import apply, cube, doctor, evaluate, explain, generate, learn, lint, prepare, recommend, styles, train
+from huafeng.cli import apply, cube, doctor, evaluate, explain, generate, learn, lint, models, prepare, recommend, styles, train
 from huafeng.cli.report import error_line, notes_told
 from huafeng.errors import UserError
 
@@ -45,6 +45,7 @@ app.command("lint")(lint.lint)
 app.command("recommend")(recommend.recommend)
 app.command("doctor")(doctor.doctor)
 app.command("learn")(learn.learn)
+app.command("models")(models.models)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("generate")(generate.generate)

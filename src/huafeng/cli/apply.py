@@ -91,7 +91,7 @@ def apply(
         float | None,
         typer.Option(
             metavar="0..1",
-            help="How gently faces are painted: with smaller strokes and less strength (default 0.75 with OpenCV).",
+            help="How gently faces are painted: with smaller strokes and less strength (default 0.75 where they can be found).",
         ),
     ] = None,
     skin: Annotated[
@@ -102,7 +102,8 @@ def apply(
         ),
     ] = None,
     region: Annotated[
-        Part | None, typer.Option(help="Style only this part: the faces, the subject, or all but the subject.")
+        Part | None,
+        typer.Option(help="Style only this part: the faces, the subject (people, an animal, a dish), or all but the subject."),
     ] = None,
     mask: Annotated[
         str | None,

@@ -31,7 +31,7 @@ from huafeng.evaluation.subjects import FolderSubject, Subject, read
 from huafeng.evaluation.summary import pair_figures, safe_strength, style_figures
 from huafeng.evaluation.values import F64, Values
 from huafeng.evaluation.works import Seen, Works, see
-from huafeng.faces import available as faces_can_be_sought
+from huafeng.faces import has_opencv as faces_can_be_sought
 from huafeng.pixels import F32, U8, blend
 from huafeng.training.pictures import Pictures, listing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from huafeng.faces import Frame, cascade, find_frames, grey
+from huafeng.faces import Frame, cascade, cascade_frames, grey
 from huafeng.pixels import U8, resize
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def find_faces(picture: U8) -> list[Face]:
         DataError: OpenCV is not installed.
     """
     eyes = cascade("haarcascade_eye", threading.get_ident())
-    return [Face(*frame, _eyes(picture, frame, eyes)) for frame in find_frames(picture)]
+    return [Face(*frame, _eyes(picture, frame, eyes)) for frame in cascade_frames(picture)]
 
 
 def face_figures(photo: U8, result: U8, faces: Sequence[Face] | None = None) -> Faces:
