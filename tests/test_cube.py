@@ -165,7 +165,7 @@ class Watched(io.StringIO):
         super().__init__(text)
         self.characters = 0
 
-    def readline(self, size: int = -1, /) -> str:
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         line = super().readline(size)
         self.characters += len(line)
         return line
@@ -247,7 +247,7 @@ def test_hald_levels_out_of_range_are_refused(level: int) -> None:
         write_hald(Lut.identity(2), level)
 
 
-def rows_of(table: np.ndarray) -> str:  # type: ignore[type-arg]
+def rows_of(table: np.ndarray) -> str:
     return "".join(f"{r:.0f} {g:.0f} {b:.0f}\n" for r, g, b in table.reshape(-1, 3))  # blue fastest
 
 
