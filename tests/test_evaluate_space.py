@@ -503,7 +503,7 @@ def foreign(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (foreign, "is not an onnx network"),
+        (foreign, "it is no onnx model"),
         (lambda path: onnx_file(path, ("layer",), batch=1), "of any B, H and W"),
         (lambda path: onnx_file(path, ("flat",)), "gives no features"),
         (lambda path: path, "There is no feature network"),

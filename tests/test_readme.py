@@ -38,7 +38,7 @@ def test_both_languages_show_the_same_commands() -> None:
 def test_the_commands_name_options_that_exist(huafeng) -> None:
     verbs = (
         "apply", "styles", "recommend", "learn", "cube", "lint", "doctor", "prepare", "train", "evaluate", "explain",
-        "generate",
+        "generate", "models",
     )  # fmt: skip
     help_text = "".join(huafeng(verb, "--help").out for verb in verbs)
     text = READMES[0].read_text(encoding="utf-8")

@@ -40,7 +40,7 @@ FAST_STYLE = COMMON | {
     "crop_px": 128,
     "short_side_px": 128,
     "card": CARD,
-    "discriminator": {"width": 8, "halvings": 2},
+    "discriminator": {"width": 8, "halvings": 2, "norm": "none"},
     "adversarial": {"weight": 0.1, "augment": ["color", "translation", "cutout"], "penalty": "r1", "noise": 0.1},
 }
 ART = COMMON | {
@@ -179,7 +179,9 @@ def test_two_processes_equal_one(recipes: Path, tmp_path: Path, how: str) -> Non
     steps = 20 if how == "art" else 6  # of larger crops
     values = yaml.safe_load((recipes / f"{how}.yaml").read_text(encoding="utf-8"))
     # at full rates Adam makes 2e-5 to 6e-5 of the last bits in which sums over 2 + 2 and over 4 pictures differ
-    gentle = {"learning_rate": 1e-4}
+    gentle: dict[str, Any] = {"learning_rate": 1e-4}
+    if how == "fast-style":
+        gentle |= {"warmup_steps": 10}
     values |= {"steps": steps, "check_every": steps, "batch": 4, "generator": gentle}
     values["adversarial"] = gentle | {"weight": 0.1, "penalty": "r1", "noise": 0.1, "augment": ["color"]}
     if how == "art":  # of 20 steps five or so paint nothing through the encoder
@@ -198,7 +200,10 @@ def test_two_processes_equal_one(recipes: Path, tmp_path: Path, how: str) -> Non
     for part in (learned, "average", "discriminator"):
         for name, weight in states[0]["parts"][part].items():
             # of the encoder's 131,072 hidden weights some two have gradients as small as their last bits
-            tolerance = 5e-5 if "encoder" in name else 1e-5
+            # R1's second derivatives of leaky ReLUs jump where a last bit decides
+            tolerance = 1e-4 if (part, how) == ("discriminator", "fast-style") else 5e-5 if "encoder" in name else 1e-5
+            if name.endswith("second.shift"):  # the next norm takes it away: its gradient is nothing but last bits
+                continue
             assert torch.allclose(weight, states[1]["parts"][part][name], atol=tolerance, rtol=0), name
     begun = checkpoint.load(checkpoint.listed(one)[0])["parts"][learned]
     name = "codes" if how == "art" else "generator.mix2.weight"
@@ -288,7 +293,7 @@ def test_mistakes_with_run_folders(huafeng: Run, recipes: Path, tmp_path: Path) 
     ran = huafeng("train", "--resume", str(run))
     assert ran.code == 2
     assert "is damaged" in ran.err
-    assert "has no checkpoint to go on from" in ran.err
+    assert "no other one to go on from" in ran.err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

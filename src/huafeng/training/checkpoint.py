@@ -88,7 +88,7 @@ def load(path: Path) -> dict[str, Any]:
             "that wrote it, or begin a new run."
         )
     state = held.get("state")
-    parts = state.get("parts") if isinstance(state, dict) else None
+    parts = state.get("parts", {}) if isinstance(state, dict) else None
     if not isinstance(state, dict) or not isinstance(parts, dict) or not all(isinstance(part, dict) for part in parts.values()):
         raise TrainingError(f"The checkpoint {path} cannot be used: it is none of Huafeng's.")
     return dict(state)

@@ -49,6 +49,9 @@ class Typed(str):
     def __eq__(self, other: object) -> bool:
         return bool(self.value == other) or str.__eq__(self, other)
 
+    def __getnewargs__(self) -> tuple[str, object]:  # type: ignore[override]
+        return str(self), self.value  # for copies
+
     __hash__ = str.__hash__
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from huafeng.errors import RecipeError
 from huafeng.training.options import Typed, build
 from huafeng.training.recipe import RunOptions
 from huafeng.training.recipes import RECIPES
+
+MOST_VALUES = 100_000  # in a recipe file
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -84,25 +87,32 @@ def _parsed(text: str, where: str) -> Any:
         except ValueError:
             raise RecipeError([f"{where} is not JSON; for YAML install pyyaml"]) from None
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise RecipeError([f"{where} has a YAML alias (*name): write its values out"])  # few lines of them fill any memory
-        return _as_typed(yaml.compose(text, yaml.SafeLoader), yaml.SafeLoader(""))
+        return _as_typed(yaml.compose(text, yaml.SafeLoader), yaml.SafeLoader(""), count(1))
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: the 45th of the 13th month
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise RecipeError([f"{where} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place})"]) from error
 
 
-def _as_typed(node: Any, loader: Any) -> Any:
-    """A YAML node's value; of numbers, dates and words like "on" with what was typed, as an option may want text."""
+def _as_typed(node: Any, loader: Any, values: Iterator[int]) -> Any:
+    """A YAML node's value; of numbers, dates and words like "on" with what was typed, as an option may want text.
+
+    values: counts them, as a few lines of aliases (*name) within aliases can stand for any number.
+    """
     import yaml
 
+    if next(values) > MOST_VALUES:
+        raise RecipeError([f"it has more than {MOST_VALUES:,} values: of YAML aliases (*name), write some out"])
     if node is None:
         return None
     if isinstance(node, yaml.MappingNode):
-        return {str(_as_typed(key, loader)) if not isinstance(key, yaml.ScalarNode) else key.value: _as_typed(value, loader)
-                for key, value in node.value}  # fmt: skip
+        return {
+            key.value if isinstance(key, yaml.ScalarNode) else str(_as_typed(key, loader, values)): _as_typed(
+                value, loader, values
+            )
+            for key, value in node.value
+        }
     if isinstance(node, yaml.SequenceNode):
-        return [_as_typed(one, loader) for one in node.value]
+        return [_as_typed(one, loader, values) for one in node.value]
     value = loader.construct_object(node)
     return value if isinstance(value, str) or node.value == "" else Typed(node.value, value)
